@@ -121,6 +121,13 @@ fn an_agents_budget_keeps_its_bytes() {
 }
 
 #[test]
+fn an_agents_pause_keeps_its_bytes() {
+    let status = examples::agent_status_paused();
+    let kept = golden("AgentStatus_paused", &status.encode_to_vec());
+    assert_eq!(v1::AgentStatus::decode(kept.as_slice()).unwrap(), status);
+}
+
+#[test]
 fn an_agents_transport_keeps_its_bytes() {
     let status = examples::agent_status_with_transport();
     let kept = golden("AgentStatus_transport", &status.encode_to_vec());

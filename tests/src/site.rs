@@ -64,7 +64,7 @@ impl Site {
     /// `nimbus autonomous enable`.
     pub async fn enable(&self) -> anyhow::Result<()> {
         let name = self.cluster_name().await?;
-        self.plane.post(&format!("/autonomous/{name}/enable"), json!({})).await?;
+        self.plane.post(&format!("/autonomous/{name}/enable"), json!({"mode": "act"})).await?;
         Ok(())
     }
 

@@ -57,6 +57,7 @@ fn judged(plan: &Plan) -> (bool, bool) {
         assessment: &causes::assess(&world, &settings),
         agents: &[],
         clusters: &[],
+        pauses: &[],
         incidents: &[],
         plans: &[],
         approvals: &[],

@@ -16,6 +16,7 @@ pub mod election;
 pub mod journal;
 pub mod observe;
 pub mod path;
+pub mod pause;
 pub mod policy;
 mod record;
 mod refusal;

@@ -23,6 +23,7 @@ use crate::files::spool_thread::SpoolThread;
 use crate::identity::Identity;
 use crate::identity::renew::Renewal;
 use crate::observation_queue::ObservationQueue;
+use crate::pauses::Pauses;
 use crate::session_loop;
 use crate::status::{SharedStatus, Status};
 use crate::watch::files::Files;
@@ -197,12 +198,14 @@ impl Wiring {
         let (seen, board, counts) = (observations.clone(), status.clone(), counters.clone());
         let files = Files::new(&self.paths, &excluded, &baselines, policy, seen, board, counts);
         let renewal = Renewal::new(self.identity, self.data_dir.identity());
+        let pauses = Arc::new(Pauses::open(self.data_dir.path()));
         let shared = Arc::new(Shared {
             agent_id: id,
             has_cluster,
             is_in_pod: self.config.service_account_token.is_some(),
             policy: self.config.policy.clone(),
             stop_dir: self.config.stop_dir.clone(),
+            pauses: pauses.clone(),
             keys: renewal.keys(),
             journal: journal.clone(),
             cluster: cluster.clone(),
@@ -225,6 +228,7 @@ impl Wiring {
             refusals: unkept,
             control,
             resync: resync.clone(),
+            pauses,
             status: status.clone(),
             counters: counters.clone(),
             alive: alive.clone(),

@@ -19,7 +19,12 @@ pub enum LogFormat {
 
 /// Watches this host and, where it has one, a Kubernetes cluster; runs the remedies that its local policy allows.
 #[derive(Debug, Parser)]
-#[command(name = "nimbus-agent", version, about)]
+#[command(
+    name = "nimbus-agent",
+    version,
+    about,
+    after_help = "`nimbus-agent pause` stops the agent of this host from beginning anything, and `nimbus-agent resume` lets it go on: each has a --help of its own."
+)]
 pub struct Args {
     /// The control plane's agent listener.
     #[arg(long, value_name = "HOST:PORT", env = "NIMBUS_SERVER", value_parser = host_port)]

@@ -22,6 +22,8 @@ fn is_own(name: &str) -> bool {
             | "journal"
             | "lock"
             | "lost+found"
+            | "paused"
+            | "paused-by-control-plane"
             | "policy.managed.toml"
             | "policy.toml"
             | "spool"

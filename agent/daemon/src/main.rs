@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser as _;
 use nimbus_agent::args::{Args, LogFormat};
+use nimbus_agent::switch::Switch;
 use nimbus_agent::{Agent, AgentError, Config, service};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -18,6 +19,9 @@ use tracing_subscriber::prelude::*;
 const WRONG_CONFIGURATION: u8 = 2;
 
 fn main() -> ExitCode {
+    if let Some(switch) = Switch::from_arguments() {
+        return run_switch(&switch);
+    }
     let args = Args::parse();
     log(args.log_format());
     nimbus_platform::arm_from_environment();
@@ -30,6 +34,20 @@ fn main() -> ExitCode {
             let is_configuration =
                 error.downcast_ref::<AgentError>().is_some_and(AgentError::is_configuration);
             if is_configuration { ExitCode::from(WRONG_CONFIGURATION) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// Pauses the agent of this host, or lets it go on.
+fn run_switch(switch: &Switch) -> ExitCode {
+    match switch.run(&nimbus_agent::switch::who(), nimbus_platform::now()) {
+        Ok(said) => {
+            println!("{said}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("nimbus-agent: {error}");
+            ExitCode::FAILURE
         }
     }
 }

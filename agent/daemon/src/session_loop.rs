@@ -24,6 +24,7 @@ use crate::files::spool::SpoolStore;
 use crate::files::spool_thread::SpoolThread;
 use crate::identity::renew::Renewal;
 use crate::observation_queue::QueuedObservation;
+use crate::pauses::Pauses;
 use crate::status::SharedStatus;
 use crate::transport::DialError;
 use crate::transport::link::{ConnectionId, Events, Link, LinkEvent};
@@ -68,6 +69,8 @@ pub struct Inputs {
     pub control: mpsc::Sender<ControlMessage>,
     /// Grows whenever everything is to be listed again.
     pub resync: Arc<watch::Sender<u64>>,
+    /// Where pauses are kept.
+    pub pauses: Arc<Pauses>,
     /// Where status and problems are said.
     pub status: Arc<SharedStatus>,
     /// What is counted.
@@ -88,6 +91,7 @@ struct SessionLoop {
     renewal: Renewal,
     control: mpsc::Sender<ControlMessage>,
     resync: Arc<watch::Sender<u64>>,
+    pauses: Arc<Pauses>,
     status: Arc<SharedStatus>,
     counters: Arc<Counters>,
     session: Session,
@@ -112,6 +116,7 @@ pub async fn run(inputs: Inputs) {
         renewal: inputs.renewal,
         control: inputs.control,
         resync: inputs.resync,
+        pauses: inputs.pauses,
         status: inputs.status,
         counters: inputs.counters,
         session: Session::new(Settings::default(), Duration::ZERO),
@@ -250,6 +255,7 @@ impl SessionLoop {
                         tracing::error!("too many jobs wait for this agent; one more was not taken");
                     }
                 }
+                Action::Pause(pause) => self.paused(pause).await,
                 Action::Resync(reason) => {
                     tracing::info!(reason, "the control plane asks for everything again");
                     self.resync.send_modify(|count| *count += 1);
@@ -273,6 +279,17 @@ impl SessionLoop {
                 tracing::info!(server = self.road.server(), "connected to the control plane");
             }
             self.status.update(|status| status.connected = live);
+        }
+    }
+
+    /// It holds from here on, whatever the disk says.
+    async fn paused(&self, frame: v1::Pause) {
+        let pauses = self.pauses.clone();
+        if pauses.hear(&frame) {
+            let kept = tokio::task::spawn_blocking(move || pauses.keep()).await;
+            let problem =
+                kept.unwrap_or_else(|error| Err(format!("a pause could not be kept: {error}"))).err();
+            self.status.problem("pause", problem);
         }
     }
 

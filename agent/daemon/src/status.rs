@@ -51,6 +51,8 @@ pub struct Status {
     pub allowed_actions: Vec<String>,
     /// Jobs an hour that the local policy takes.
     pub jobs_per_hour: Option<u32>,
+    /// Why nothing is begun on the word of a person on this side; empty when nobody said so.
+    pub paused: String,
     /// Watched paths.
     pub roots: Vec<v1::WatchedRoot>,
     /// Problems, one sentence each.

@@ -54,11 +54,13 @@ fn refresh_policy(shared: &Shared) {
     let actions: Vec<String> =
         policy.allowed_actions().into_iter().map(|action| action.to_string()).collect();
     let jobs_per_hour = Some(u32::from(policy.jobs_per_hour()));
+    let paused = shared.pauses.local().unwrap_or_default();
     let told = shared.status.status();
-    if told.allowed_actions != actions || told.jobs_per_hour != jobs_per_hour {
+    if told.allowed_actions != actions || told.jobs_per_hour != jobs_per_hour || told.paused != paused {
         shared.status.update(|status| {
             status.allowed_actions = actions;
             status.jobs_per_hour = jobs_per_hour;
+            status.paused = paused;
         });
     }
 }
@@ -78,5 +80,6 @@ fn describe(status: &Status, hostname: &str) -> v1::AgentStatus {
         hostname: hostname.to_owned(),
         jobs_per_hour: status.jobs_per_hour,
         transport: status.transport.clone(),
+        paused: status.paused.clone(),
     }
 }

@@ -76,6 +76,9 @@ pub struct Agent {
     pub transport: Option<String>,
     /// What it watches on its host.
     pub roots: Vec<WatchedRoot>,
+    /// Why it begins nothing: somebody paused it on its own side (`nimbus-agent pause`); `null` when nobody did.
+    #[serde(default)]
+    pub paused: Option<String>,
     /// Problems it reports, one sentence each.
     pub problems: Vec<String>,
     /// Observations it had to drop since its spool was made.

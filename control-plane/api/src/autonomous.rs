@@ -18,6 +18,9 @@ pub struct AutonomousStatus {
     /// Observe or act.
     #[schema(value_type = words::Mode)]
     pub state: String,
+    /// True while people have paused this cluster or the whole fleet: nothing new is begun here, whoever orders it.
+    #[serde(default)]
+    pub paused: bool,
     /// What keeps it from acting now; empty when nothing does.
     pub reason: String,
     /// The remedies that are enabled.
@@ -32,6 +35,21 @@ pub struct AutonomousStatus {
     pub jobs_in_flight: u32,
     /// Approvals that wait for a person.
     pub waiting_approvals: u32,
+}
+
+/// That people paused Nimbus somewhere: nothing new is begun there until it is resumed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Pause {
+    /// `fleet`, or `cluster/` and the cluster's UID.
+    pub id: String,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// Name of the paused cluster; `null`: the fleet, which is every cluster and every host.
+    pub cluster: Option<String>,
+    /// Who paused it.
+    pub by: String,
+    /// Why; may be empty.
+    pub reason: String,
 }
 
 /// What Nimbus does about one kind of incident. Rules are part of the product; clusters enable them.

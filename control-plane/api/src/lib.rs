@@ -36,7 +36,7 @@ pub use agent::{Agent, AgentDetail, DiskHealth, HostHealth, JoinToken, JoinToken
 pub use approval::Approval;
 pub use approval_detail::ApprovalDetail;
 pub use audit::{AuditDocument, AuditMismatch, AuditRow, AuditVerification};
-pub use autonomous::{AutonomousStatus, HistoryItem, Rule};
+pub use autonomous::{AutonomousStatus, HistoryItem, Pause, Rule};
 pub use cluster::{
     Cluster, ClusterAgent, ClusterDetail, ContainerNearLimit, NodeFigures, RemovedCluster, SHOWN_AGENTS,
     SHOWN_CONTAINERS, SHOWN_NODES,
@@ -54,7 +54,7 @@ pub use query::{
 };
 pub use request::{
     AcknowledgeRequest, ApproveRequest, BaselineRequest, DenyRequest, DisableRequest, DriftFixRequest,
-    EnableRequest, JoinTokenRequest, RemoveRequest, RevokeRequest, SilenceRequest,
+    EnableRequest, JoinTokenRequest, PauseRequest, RemoveRequest, RevokeRequest, SilenceRequest,
 };
 pub use status::{
     AgentCounts, AgentProblems, BoundReached, ClusterHealth, ControlPlaneReplica, IncidentCounts, Started,

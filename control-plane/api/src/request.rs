@@ -34,6 +34,10 @@ pub struct EnableRequest {
     /// Remedies; `null` for every one that clusters can enable.
     #[schema(value_type = Option<Vec<words::Action>>)]
     pub rules: Option<Vec<String>>,
+    /// `recommend`: a person is asked for each remedy, also for those that would go by themselves; `act`: by the rules. `null`: as
+    /// the cluster has it, and `recommend` where it has neither.
+    #[schema(value_type = Option<words::Mode>)]
+    pub mode: Option<String>,
     /// True: says what would be enabled, writes nothing.
     pub dry_run: bool,
 }
@@ -45,7 +49,24 @@ pub struct DisableRequest {
     /// Remedies; `null` for every one: from then on it only observes.
     #[schema(value_type = Option<Vec<words::Action>>)]
     pub rules: Option<Vec<String>>,
+    /// True: the cluster is not even judged: nothing of it is an incident. Only where `rules` is `null`.
+    pub off: bool,
     /// True: says what would be disabled, writes nothing.
+    pub dry_run: bool,
+}
+
+/// What to pause, or to let go on: one cluster or the whole fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PauseRequest {
+    /// UID or name of the cluster; `null` where `fleet` is true.
+    pub cluster: Option<String>,
+    /// True: every cluster and every host.
+    pub fleet: bool,
+    /// Why, for whoever finds it paused and for the audit log; may be empty. At most 1,000 characters.
+    #[schema(max_length = 1000)]
+    pub reason: String,
+    /// True: says what would hold, writes nothing.
     pub dry_run: bool,
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Incident, Plan, words};
+use crate::{Incident, Pause, Plan, words};
 
 /// Agents by whether they can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
@@ -115,6 +115,9 @@ pub struct Status {
     pub ready: bool,
     /// What is not ready yet, one sentence each; empty when ready.
     pub waiting_for: Vec<String>,
+    /// What people have paused; empty when nothing is.
+    #[serde(default)]
+    pub paused: Vec<Pause>,
     /// The control plane's build.
     pub version: String,
     /// The control plane's clock.

@@ -80,7 +80,7 @@ words! {
     /// How a cluster is.
     Health = &["healthy", "degraded", "unknown"];
     /// How far Nimbus may go in a cluster: only observe it, or act by the enabled rules.
-    Mode = &["observe", "act"];
+    Mode = &["off", "observe", "recommend", "act"];
     /// Who decides whether a rule's remedy runs: nobody is asked, a person is asked each time, or it is only recommended.
     RuleState = &["automatic", "approval", "recommend"];
     /// How a file differs from its baseline.

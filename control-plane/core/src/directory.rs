@@ -68,6 +68,7 @@ pub fn status(
     next.allowed_actions = said.allowed_actions.iter().take(MAX_ITEMS).map(|text| cut(text)).collect();
     next.jobs_per_hour = said.jobs_per_hour;
     next.transport = cut_to(&said.transport, MAX_TRANSPORT);
+    next.paused = (!said.paused.is_empty()).then(|| cut_to(&said.paused, MAX_PROBLEM));
     let roots = said.roots.iter().take(MAX_ITEMS);
     let kept = |root: &v1::WatchedRoot| WatchedRoot {
         path: cut_to(&root.path, 4_096),

@@ -10,7 +10,9 @@ use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
 
 use crate::assessment::Assessment;
-use crate::model::{Agent, Approval, Cluster, Incident, Job, Plan, Scope, SharedAgent, Versioned};
+use crate::model::{
+    Agent, Approval, Cluster, Incident, Job, Mode, Pause, Plan, Scope, SharedAgent, Versioned,
+};
 use crate::settings::Settings;
 use crate::world::{Inventory, World};
 
@@ -27,6 +29,8 @@ pub struct Snapshot<'a> {
     pub agents: &'a [SharedAgent],
     /// All clusters.
     pub clusters: &'a [Versioned<Cluster>],
+    /// All pauses.
+    pub pauses: &'a [Versioned<Pause>],
     /// The incidents that are not resolved.
     pub incidents: &'a [Versioned<Incident>],
     /// Their plans.
@@ -82,6 +86,22 @@ impl<'a> Snapshot<'a> {
     /// A cluster.
     pub fn cluster(&self, uid: &str) -> Option<&'a Cluster> {
         self.clusters.iter().map(|c| &c.doc).find(|c| c.uid == uid)
+    }
+
+    /// The pause that holds in a scope: the fleet's, or that of its cluster. A host that is a node of a cluster, or whose agent
+    /// watches one, is paused with it.
+    pub fn paused(&self, scope: &Scope) -> Option<&'a Pause> {
+        let agent = scope.host().and_then(|id| self.agent(id));
+        self.pauses.iter().map(|pause| &pause.doc).find(|pause| pause.covers(scope, agent))
+    }
+
+    /// Is it a cluster of whose state nothing is to be made?
+    pub fn is_off(&self, scope: &Scope) -> bool {
+        let cluster = scope.cluster_uid().and_then(|uid| self.cluster(uid));
+        cluster.is_some_and(|cluster| match cluster.mode {
+            Mode::Off => true,
+            Mode::Observe | Mode::Recommend | Mode::Act => false,
+        })
     }
 
     /// What is known of the cluster of a scope; `None` on a host, and where nothing was reported.

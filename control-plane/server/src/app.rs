@@ -178,6 +178,7 @@ impl App {
             assessment: &assessment,
             agents: &docs.agents,
             clusters: &docs.clusters,
+            pauses: &docs.pauses,
             incidents: &docs.incidents,
             plans: &docs.plans,
             approvals: &docs.approvals,

@@ -35,6 +35,7 @@ async fn write(tx: &mut Tx, changes: &ChangeSet) -> Result<Option<AuditHead>, St
     put_all(tx, &changes.agents).await?;
     put_all(tx, &changes.tokens).await?;
     put_all(tx, &changes.clusters).await?;
+    put_all(tx, &changes.pauses).await?;
     put_all(tx, &changes.incidents).await?;
     put_all(tx, &changes.plans).await?;
     put_all(tx, &changes.approvals).await?;

@@ -143,6 +143,11 @@ pub fn agent_status_with_budget() -> v1::AgentStatus {
     v1::AgentStatus { jobs_per_hour: Some(60), ..agent_status() }
 }
 
+/// The same, of an agent that somebody paused on its own side.
+pub fn agent_status_paused() -> v1::AgentStatus {
+    v1::AgentStatus { paused: "root since 02:14: disks are moved".into(), ..agent_status_with_transport() }
+}
+
 /// The same, of an agent that names its transport.
 pub fn agent_status_with_transport() -> v1::AgentStatus {
     v1::AgentStatus { transport: "tcp through proxy".into(), ..agent_status_with_budget() }
@@ -162,6 +167,7 @@ fn agent_status() -> v1::AgentStatus {
         hostname: "db-1".into(),
         jobs_per_hour: None,
         transport: String::new(),
+        paused: String::new(),
     }
 }
 
@@ -305,6 +311,16 @@ fn hello() -> v1::Hello {
     }
 }
 
+fn pause() -> v1::Pause {
+    v1::Pause {
+        paused: true,
+        what: "the fleet".into(),
+        by: "operator".into(),
+        reason: "disks are moved".into(),
+        since_us: 1_767_225_664_000_000,
+    }
+}
+
 fn welcome() -> v1::Welcome {
     v1::Welcome {
         version: 1,
@@ -434,6 +450,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("Welcome", &welcome(), seen);
     check("Refusal", &refusal(), seen);
     check("FramePiece", &v1::FramePiece { bytes: vec![1, 2, 3].into() }, seen);
+    check("Pause", &pause(), seen);
     check("Heartbeat", &v1::Heartbeat { at_us: 1 }, seen);
     check("ObservationBatch", &batch(), seen);
     check("Ack", &v1::Ack { sequence: 42 }, seen);

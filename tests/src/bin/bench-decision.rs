@@ -108,6 +108,7 @@ impl Subject {
             assessment: &self.assessment,
             agents: &self.agents,
             clusters: &self.clusters,
+            pauses: &[],
             incidents: &[],
             plans: &[],
             approvals: &[],

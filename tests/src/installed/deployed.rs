@@ -35,7 +35,7 @@ pub async fn tell(site: &Site) -> anyhow::Result<()> {
     site.know_control_plane((NAMESPACE, &service), &directory.join("keys")).await?;
     the_operator_is_answered(site).await?;
     let cluster = the_cluster_is_watched(site, &cluster_uid(&site.cluster).await?).await?;
-    site.nimbus(&["autonomous", "enable", "--cluster", &cluster]).await?;
+    site.nimbus(&["autonomous", "enable", "--cluster", &cluster, "--mode", "act"]).await?;
     heal(
         site,
         "deployed",

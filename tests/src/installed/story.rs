@@ -58,7 +58,7 @@ pub async fn tell(site: &Site, at_rest: Option<&Path>) -> anyhow::Result<()> {
     the_kubelet_is_read(site).await?;
     clock.say("helm install of the agent, until it read what its kubelet measured");
 
-    site.nimbus(&["autonomous", "enable", "--cluster", &name]).await?;
+    site.nimbus(&["autonomous", "enable", "--cluster", &name, "--mode", "act"]).await?;
     heal(site, "first", "from a crash to the pod that replaced it").await?;
     clock.say("helm install of the agent, until a pod was healed, with all that is waited for in between");
     if let Some(dir) = at_rest {

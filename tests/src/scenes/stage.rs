@@ -94,7 +94,7 @@ impl Stage {
             Ok(Seen::when(name, format!("{clusters:?}\n{}", self.agent_output())))
         })
         .await?;
-        self.plane.post(&format!("/autonomous/{name}/enable"), json!({})).await?;
+        self.plane.post(&format!("/autonomous/{name}/enable"), json!({"mode": "act"})).await?;
         Ok(())
     }
 

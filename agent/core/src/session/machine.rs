@@ -161,6 +161,7 @@ impl Session {
                 }
             }
             (State::Live, Some(Body::Job(envelope))) => self.actions.push_back(Action::Job(envelope)),
+            (State::Live, Some(Body::Pause(pause))) => self.actions.push_back(Action::Pause(pause)),
             (State::Live, Some(Body::Resync(request))) => {
                 self.actions.push_back(Action::Resync(request.reason));
             }
@@ -352,6 +353,7 @@ impl Session {
             Action::Acknowledged(_)
             | Action::ReportAcknowledged(_)
             | Action::Job(_)
+            | Action::Pause(_)
             | Action::Resync(_)
             | Action::Renewed(_)
             | Action::Close { .. } => true,

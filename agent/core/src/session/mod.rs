@@ -104,6 +104,8 @@ pub enum Action {
     ReportAcknowledged(v1::JobReportAck),
     /// A signed job, not believed yet.
     Job(v1::Envelope),
+    /// Whether people have paused this agent, as it is now.
+    Pause(v1::Pause),
     /// The control plane asks for everything again.
     Resync(String),
     /// A new certificate.

@@ -257,6 +257,8 @@ fn jobs_and_requests_are_passed_on() {
     assert_eq!(step(&mut session, frame(Body::Job(envelope.clone())), 1), [Action::Job(envelope)]);
     let resync = v1::ResyncRequest { reason: "gap".into() };
     assert_eq!(step(&mut session, frame(Body::Resync(resync)), 1), [Action::Resync("gap".into())]);
+    let pause = v1::Pause { paused: true, what: "the fleet".into(), ..Default::default() };
+    assert_eq!(step(&mut session, frame(Body::Pause(pause.clone())), 1), [Action::Pause(pause)]);
     let renewed = v1::RenewResponse::default();
     assert_eq!(step(&mut session, frame(Body::Renewed(renewed.clone())), 1), [Action::Renewed(renewed)]);
 }
@@ -360,8 +362,12 @@ impl World {
             }
             Action::Heartbeat if !dropped => self.wire.push((now + delay, beat())),
             Action::Close { .. } => self.wire.clear(),
-            Action::Send(_) | Action::Heartbeat | Action::Job(_) | Action::Resync(_) | Action::Renewed(_) => {
-            }
+            Action::Send(_)
+            | Action::Heartbeat
+            | Action::Job(_)
+            | Action::Pause(_)
+            | Action::Resync(_)
+            | Action::Renewed(_) => {}
         }
         None
     }

@@ -180,7 +180,7 @@ impl Flow<'_> {
     async fn under_policy(&self, step: Option<Step>) -> Result<(), Refusal> {
         let (shared, job) = (self.shared.clone(), self.job.clone());
         let asked = self.shared.with_journal(move |store| {
-            let (now, time) = (shared.read_policy(), shared.job_time());
+            let (now, time) = (shared.policy_for_jobs(), shared.job_time());
             admit::may_begin(&job, &now.policy, store.get(), time).map_err(|refusal| now.explain(refusal))?;
             let taken = step.map_or(Ok(()), |step| advance(&shared, store, job.id(), step));
             taken.map_err(|problem| precondition(format!("nothing is changed without a journal: {problem}")))

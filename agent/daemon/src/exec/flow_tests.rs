@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::SignedDuration;
+use nimbus_agent_core::pause::Pause;
 use nimbus_agent_core::{Code, admit::JobHistory as _};
 use tokio::sync::mpsc;
 
@@ -349,4 +350,43 @@ async fn a_pipe_in_the_policys_place_is_refused_and_not_waited_for() {
 fn fifo(path: &Path) {
     let kind = rustix::fs::FileType::Fifo;
     rustix::fs::mknodat(rustix::fs::CWD, path, kind, rustix::fs::Mode::RUSR, 0).unwrap();
+}
+
+fn paused_by_the_control_plane(shared: &Shared) {
+    shared.pauses.hear(&v1::Pause { paused: true, what: "the fleet".into(), ..Default::default() });
+}
+
+fn paused_here(shared: &Shared) {
+    let pause = Pause::new("this agent", "root", "disks", nimbus_platform::now());
+    crate::pauses::pause(shared.policy.parent().unwrap(), &pause).unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_begun_while_people_have_paused_this_agent_and_its_policy_stays_what_it_is() {
+    let cases: [(Meanwhile, &str); 2] =
+        [(paused_by_the_control_plane, "the fleet"), (paused_here, "this agent")];
+    for (pause, what) in cases {
+        let (agent, job) = TestAgent::new();
+        let remedy = Counting::new(&agent.shared, pause);
+        let (acted, _, report) = agent.run_as(remedy, job, None).await;
+        assert_eq!((acted, report.code.as_str()), (0, "policy_forbids"));
+        assert!(report.reason.contains(&format!("{what} is paused by")), "{}", report.reason);
+        assert_eq!(agent.shared.read_policy().policy.allowed_actions().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_was_done_before_a_pause_is_finished_and_undone_where_it_did_not_help() {
+    let (agent, job) = TestAgent::new();
+    let left = interrupted(&agent, Phase::Applied);
+    paused_here(&agent.shared);
+    let (acted, report) = agent.run(job, left, nothing).await;
+    assert_eq!((acted, report.phase()), (0, ReportPhase::Succeeded), "{}", report.reason);
+
+    let (agent, job) = TestAgent::new();
+    let left = interrupted(&agent, Phase::Applied);
+    paused_by_the_control_plane(&agent.shared);
+    let remedy = Counting::failing(&agent.shared, || Compensation::Undone(vec!["as before".into()]));
+    let (acted, undone, report) = agent.run_as(remedy, job, left).await;
+    assert_eq!((acted, undone, report.phase()), (0, 1, ReportPhase::Compensated), "{}", report.reason);
 }

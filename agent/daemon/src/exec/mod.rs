@@ -38,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 use crate::alive::Alive;
 use crate::counters::Counters;
 use crate::files::journal::JournalStore;
+use crate::pauses::Pauses;
 use crate::policy_files::PolicyNow;
 use crate::session_loop::ControlMessage;
 use crate::status::SharedStatus;
@@ -72,6 +73,8 @@ pub struct Shared {
     pub policy: PathBuf,
     /// What stops this agent, if there is such a place.
     pub stop_dir: Option<PathBuf>,
+    /// Whether people have paused this agent.
+    pub pauses: Arc<Pauses>,
     /// Whose jobs are believed.
     pub keys: watch::Receiver<Vec<VerifyingKey>>,
     /// Every job seen, and the reports of it that are not acknowledged.
@@ -136,6 +139,15 @@ impl Shared {
         let elsewhere = cluster.and_then(|cluster| now.policy.is_of_another_cluster(&cluster.uid));
         self.status.problem("policy-cluster", elsewhere);
         now
+    }
+
+    /// What a job may be begun by: the policy, and nothing while people have paused this agent.
+    fn policy_for_jobs(&self) -> PolicyNow {
+        let now = self.read_policy();
+        match self.pauses.holds() {
+            Some(why) => PolicyNow { broken: Some(why), ..PolicyNow::default() },
+            None => now,
+        }
     }
 }
 
@@ -252,7 +264,7 @@ async fn receive(
     let reader = shared.clone();
     let decided = shared
         .with_journal(move |store| {
-            let policy = reader.read_policy();
+            let policy = reader.policy_for_jobs();
             let now = reader.job_time();
             let ends = reader.status.status().leaving;
             let decided = decide(store, envelope, &keys, &me, (&policy, ends), now);

@@ -21,6 +21,7 @@ use super::Shared;
 use crate::counters::Counters;
 use crate::files::journal::JournalStore;
 use crate::observation_queue::ObservationQueue;
+use crate::pauses::Pauses;
 use crate::status::SharedStatus;
 use crate::watch::files::Files;
 use crate::watch::files::baseline::Baselines;
@@ -45,6 +46,7 @@ pub(super) fn shared(
         is_in_pod: false,
         policy: dir.join("policy.toml"),
         stop_dir: None,
+        pauses: Arc::new(Pauses::open(dir)),
         keys: watch::Sender::new(vec![key().verifying_key()]).subscribe(),
         journal: Arc::new(Mutex::new(journal)),
         cluster: Arc::new(cluster),

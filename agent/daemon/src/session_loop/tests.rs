@@ -34,6 +34,7 @@ fn inputs(
         refusals: mpsc::channel(1).1,
         control: mpsc::channel(1).0,
         resync: Arc::new(watch::Sender::new(0)),
+        pauses: Arc::new(crate::pauses::Pauses::open(dir)),
         status: Arc::default(),
         counters: Arc::default(),
         alive: Arc::default(),

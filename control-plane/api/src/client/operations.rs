@@ -7,8 +7,8 @@ use crate::{
     Cluster, ClusterDetail, DenyRequest, DisableRequest, DrainQuery, Drift, DriftFixRequest, DriftQuery,
     DryRunQuery, EnableRequest, ExportQuery, HistoryItem, HistoryQuery, Incident, IncidentDetail,
     IncidentQuery, Job, JobDetail, JobQuery, JoinToken, JoinTokenItem, JoinTokenQuery, JoinTokenRequest,
-    List, NodeDrain, PageQuery, Plan, RemoveRequest, RemovedCluster, RevokeRequest, Rule, SilenceRequest,
-    Started, Status, Version,
+    List, NodeDrain, PageQuery, Pause, PauseRequest, Plan, RemoveRequest, RemovedCluster, RevokeRequest,
+    Rule, SilenceRequest, Started, Status, Version,
 };
 
 /// For paths that take no parameters.
@@ -89,6 +89,12 @@ operations! {
     post enable(cluster: &str, request: &EnableRequest) ["autonomous", cluster, "enable"] request -> AutonomousStatus;
     /// Lets Nimbus only observe a cluster (UID or name), or do less in it.
     post disable(cluster: &str, request: &DisableRequest) ["autonomous", cluster, "disable"] request -> AutonomousStatus;
+    /// What is paused.
+    get pauses() ["autonomous", "pauses"] NONE -> List<Pause>;
+    /// Begins nothing new in a cluster or the fleet.
+    post pause(request: &PauseRequest) ["autonomous", "pause"] request -> List<Pause>;
+    /// Lets a cluster or the fleet go on.
+    post resume(request: &PauseRequest) ["autonomous", "resume"] request -> List<Pause>;
     /// Drifted files, newest first.
     get drifts(query: &DriftQuery) ["drift"] query -> List<Drift>;
     /// One drifted file.

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use nimbus_api::client::{Answer, Client};
-use nimbus_api::{AutonomousStatus, DisableRequest, EnableRequest, HistoryQuery, MAX_LIMIT, PageQuery};
+use nimbus_api::{
+    AutonomousStatus, DisableRequest, EnableRequest, HistoryQuery, MAX_LIMIT, PageQuery, PauseRequest,
+};
 use tokio::time::{Instant, sleep};
 
 use crate::context::Context;
@@ -27,7 +29,7 @@ pub struct AutonomousArgs {
 
 #[derive(Debug, Subcommand)]
 enum Sub {
-    /// Let Nimbus act in a cluster; before that it only observes
+    /// Let Nimbus ask for remedies in a cluster, or act by the rules; before that it only observes
     Enable {
         /// The cluster's name or UID
         #[arg(long, value_name = "NAME")]
@@ -35,6 +37,9 @@ enum Sub {
         /// Only this remedy (several times for several) [default: all that a cluster can enable]
         #[arg(long = "rule", value_name = "RULE")]
         rules: Vec<String>,
+        /// Ask a person for each remedy, or act by the rules [default: as it is; recommend at first]
+        #[arg(long, value_name = "MODE")]
+        mode: Option<EnabledMode>,
     },
     /// Let Nimbus only observe a cluster, or disable single remedies there
     Disable {
@@ -42,9 +47,16 @@ enum Sub {
         #[arg(long, value_name = "NAME")]
         cluster: String,
         /// Only this remedy (several times for several) [default: all]
-        #[arg(long = "rule", value_name = "RULE")]
+        #[arg(long = "rule", value_name = "RULE", conflicts_with = "off")]
         rules: Vec<String>,
+        /// Not even observe it: nothing of it is an incident
+        #[arg(long)]
+        off: bool,
     },
+    /// Begin nothing new, whoever orders it, until it is resumed; what was begun is finished
+    Pause(Where),
+    /// Let what was paused go on
+    Resume(Where),
     /// How far Nimbus may go, cluster by cluster
     Status(Page),
     /// What was done, newest first
@@ -62,6 +74,45 @@ enum Sub {
     },
 }
 
+/// How far Nimbus goes in a cluster that is enabled.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum EnabledMode {
+    /// A person is asked for each remedy
+    Recommend,
+    /// By the rules: some by themselves, some after approval
+    Act,
+}
+
+impl EnabledMode {
+    fn word(self) -> String {
+        match self {
+            Self::Recommend => "recommend",
+            Self::Act => "act",
+        }
+        .to_owned()
+    }
+}
+
+#[derive(Debug, Args)]
+struct Where {
+    /// The cluster's name or UID
+    #[arg(long, value_name = "NAME", required_unless_present = "fleet", conflicts_with = "fleet")]
+    cluster: Option<String>,
+    /// Every cluster and every host
+    #[arg(long)]
+    fleet: bool,
+    /// Why, for whoever finds it and for the audit log
+    #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+    reason: String,
+}
+
+impl Where {
+    fn request(self, context: &Context) -> PauseRequest {
+        let Self { cluster, fleet, reason } = self;
+        PauseRequest { cluster, fleet, reason, dry_run: context.global.dry_run }
+    }
+}
+
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum RulesSub {
     /// List them
@@ -72,12 +123,22 @@ enum RulesSub {
 pub async fn run(context: &Context, args: AutonomousArgs) -> Result<Exit, Failure> {
     let client = connect::open(context)?;
     match args.command.unwrap_or(Sub::Status(Page::default())) {
-        Sub::Enable { cluster, rules } => enable(context, &client, &cluster, rules).await?,
-        Sub::Disable { cluster, rules } => {
+        Sub::Enable { cluster, rules, mode } => enable(context, &client, &cluster, (rules, mode)).await?,
+        Sub::Disable { cluster, rules, off } => {
             let dry_run = context.global.dry_run;
-            let request = DisableRequest { rules: words(rules), dry_run };
+            let request = DisableRequest { rules: words(rules), off, dry_run };
             let answer = client.disable(&cluster, &request).await?;
             context.show(&answer, |view, item| view::autonomous::disabled(view, item, dry_run))?;
+        }
+        Sub::Pause(place) => {
+            let request = place.request(context);
+            let answer = client.pause(&request).await?;
+            context.show(&answer, |view, list| view::autonomous::paused(view, list, request.dry_run))?;
+        }
+        Sub::Resume(place) => {
+            let request = place.request(context);
+            let answer = client.resume(&request).await?;
+            context.show(&answer, |view, list| view::autonomous::resumed(view, list, request.dry_run))?;
         }
         Sub::Status(page) => {
             let answer = client.autonomous(&page.query()).await?;
@@ -103,10 +164,10 @@ async fn enable(
     context: &Context,
     client: &Client,
     cluster: &str,
-    rules: Vec<String>,
+    (rules, mode): (Vec<String>, Option<EnabledMode>),
 ) -> Result<(), Failure> {
     let dry_run = context.global.dry_run;
-    let request = EnableRequest { rules: words(rules), dry_run };
+    let request = EnableRequest { rules: words(rules), mode: mode.map(EnabledMode::word), dry_run };
     let answer = client.enable(cluster, &request).await?;
     let answer = if dry_run { answer } else { settled(context, client, answer).await? };
     let known = client.rules().await?.typed;

@@ -124,6 +124,11 @@ pub fn show(view: &View, detail: &AgentDetail) -> String {
             layout.item(&mark, &format!("{}  {what}", root.path));
         }
     }
+    if let Some(paused) = &agent.paused {
+        layout.heading("Paused");
+        let text = format!("{paused}; `nimbus-agent resume` there lets it go on");
+        layout.item(&view.theme.paint(Tone::Warn, "!"), &text);
+    }
     if !agent.problems.is_empty() {
         layout.heading("Problems");
         for problem in &agent.problems {

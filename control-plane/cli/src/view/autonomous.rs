@@ -1,6 +1,6 @@
 //! The views of autonomous operation: what Nimbus may do by itself, and what it has done.
 
-use nimbus_api::{AutonomousStatus, HistoryItem, List, Rule};
+use nimbus_api::{AutonomousStatus, HistoryItem, List, Pause, Rule};
 
 use super::layout::Layout;
 use super::{View, count};
@@ -24,7 +24,7 @@ pub fn status(view: &View, page: &List<AutonomousStatus>) -> String {
         let enabled: Vec<String> = item.enabled.iter().map(|rule| readable(rule)).collect();
         table.row(vec![
             Cell::new(&item.cluster),
-            Cell::word(&item.state),
+            Cell::word(if item.paused { "paused" } else { &item.state }),
             Cell::new(if enabled.is_empty() { "-".to_owned() } else { enabled.join(", ") }),
             Cell::new(item.jobs_in_flight.to_string()),
             Cell::new(item.waiting_approvals.to_string()),
@@ -44,10 +44,10 @@ pub fn enabled(view: &View, item: &AutonomousStatus, rules: &List<Rule>, dry_run
     for rule in rules.items.iter().filter(|rule| rule.per_cluster) {
         let on = item.enabled.contains(&rule.id);
         let mark = if on { theme.paint(Tone::Good, "✓") } else { theme.paint(Tone::Quiet, "·") };
-        let how = match (on, rule.state.as_str()) {
-            (false, _) => "not enabled",
-            (true, "automatic") => "automatic",
-            (true, _) => "after approval",
+        let how = match (on, item.state.as_str(), rule.state.as_str()) {
+            (false, ..) => "not enabled",
+            (true, "act", "automatic") => "automatic",
+            (true, ..) => "after approval",
         };
         layout.gap().item(&mark, &format!("{} ({how}): {}", readable(&rule.id), rule.summary));
         if on {
@@ -57,6 +57,12 @@ pub fn enabled(view: &View, item: &AutonomousStatus, rules: &List<Rule>, dry_run
         }
     }
     layout.gap().paragraph("Everything else in this cluster is watched and reported, never changed.");
+    if item.state == "recommend" {
+        layout.paragraph(
+            "A person is asked for each remedy. To let those go by themselves that need nobody's approval:",
+        );
+        layout.command(&format!("nimbus autonomous enable --cluster {} --mode act", item.cluster));
+    }
     layout.command("nimbus autonomous history");
     layout.command(&format!("nimbus autonomous disable --cluster {}", item.cluster));
     layout.end()
@@ -66,7 +72,12 @@ pub fn enabled(view: &View, item: &AutonomousStatus, rules: &List<Rule>, dry_run
 pub fn disabled(view: &View, item: &AutonomousStatus, dry_run: bool) -> String {
     let mut layout = Layout::new(view);
     let (is, would) = if dry_run { ("would be", "would only be") } else { ("is", "is only") };
-    if item.state == "observe" || item.enabled.is_empty() {
+    if item.state == "off" {
+        layout.line(&format!(
+            "{} {is} off: its agents report, and nothing of it is an incident.",
+            item.cluster
+        ));
+    } else if item.state == "observe" || item.enabled.is_empty() {
         layout.line(&format!("{} {would} observed: nothing in it is changed.", item.cluster));
     } else {
         let left: Vec<String> = item.enabled.iter().map(|rule| readable(rule)).collect();
@@ -79,6 +90,54 @@ pub fn disabled(view: &View, item: &AutonomousStatus, dry_run: bool) -> String {
         ));
     }
     layout.end()
+}
+
+/// What holds after a pause, or would.
+pub fn paused(view: &View, pauses: &List<Pause>, dry_run: bool) -> String {
+    let mut layout = Layout::new(view);
+    let heading = if dry_run { "Nothing new would be begun in:" } else { "Nothing new is begun in:" };
+    layout.line(&view.theme.heading(heading));
+    each(view, &mut layout, pauses);
+    layout.gap().paragraph(
+        "What was begun is finished and, where it did not help, undone. Nimbus goes on watching, planning and asking. Agents \
+         keep the pause, also while they have no control plane.",
+    );
+    for pause in &pauses.items {
+        layout.command(&format!("nimbus autonomous resume {}", place_option(pause)));
+    }
+    layout.end()
+}
+
+/// What still holds after one was ended, or would.
+pub fn resumed(view: &View, pauses: &List<Pause>, dry_run: bool) -> String {
+    let mut layout = Layout::new(view);
+    if pauses.items.is_empty() {
+        let is = if dry_run { "would be" } else { "is" };
+        layout.line(&format!("Nothing {is} paused any more."));
+    } else {
+        let is = if dry_run { "would still be" } else { "is still" };
+        layout.line(&view.theme.heading(&format!("This {is} paused:")));
+        each(view, &mut layout, pauses);
+    }
+    layout.end()
+}
+
+fn each(view: &View, layout: &mut Layout<'_>, pauses: &List<Pause>) {
+    for pause in &pauses.items {
+        layout.item(&view.theme.paint(Tone::Warn, "!"), &pause_line(view, pause));
+    }
+}
+
+/// "cluster prod, paused by operator 5 min ago: disks are moved"
+pub fn pause_line(view: &View, pause: &Pause) -> String {
+    let what =
+        pause.cluster.as_ref().map_or_else(|| "the whole fleet".to_owned(), |name| format!("cluster {name}"));
+    let because = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
+    format!("{what}, paused by {} {} ago{because}", pause.by, view.clock.age(pause.created_at))
+}
+
+fn place_option(pause: &Pause) -> String {
+    pause.cluster.as_ref().map_or_else(|| "--fleet".to_owned(), |name| format!("--cluster {name}"))
 }
 
 /// The remedies.
@@ -188,6 +247,9 @@ mod tests {
     #[test]
     fn what_is_allowed_is_told_truly() {
         insta::assert_snapshot!("enabled", enabled(&view(80), &read(cluster()), &known_rules(), false));
+        let mut asks = cluster();
+        asks["state"] = json!("recommend");
+        insta::assert_snapshot!("enabled_to_ask", enabled(&view(80), &read(asks), &known_rules(), false));
         let mut off = cluster();
         off["state"] = json!("observe");
         off["enabled"] = json!([]);
@@ -195,6 +257,20 @@ mod tests {
         insta::assert_snapshot!("rules", rules(&view(80), &known_rules()));
         let page: List<AutonomousStatus> = read(json!({"items": [cluster()], "next": null}));
         insta::assert_snapshot!("status", status(&view(80), &page));
+    }
+
+    #[test]
+    fn a_pause_is_told_with_what_ends_it() {
+        let pause = |cluster: Value, reason: &str| {
+            json!({"id": "fleet", "created_at": "2026-11-22T07:50:00Z", "cluster": cluster, "by": "operator",
+                   "reason": reason})
+        };
+        let both =
+            json!({"items": [pause(json!(null), "disks are moved"), pause(json!("prod"), "")], "next": null});
+        insta::assert_snapshot!("paused", paused(&view(80), &read(both.clone()), false));
+        insta::assert_snapshot!("resumed", resumed(&view(80), &read(both), false));
+        let none = json!({"items": [], "next": null});
+        insta::assert_snapshot!("resumed_all", resumed(&view(80), &read(none), false));
     }
 
     #[test]

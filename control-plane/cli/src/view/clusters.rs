@@ -56,11 +56,15 @@ pub fn show(view: &View, detail: &ClusterDetail) -> String {
     layout.fact("agents", &format!("{} of {} connected", cluster.agents_connected, cluster.agents_total));
     layout.fact("leader", cluster.leader.as_deref().unwrap_or("none: no agent watches its objects now"));
     layout.gap();
-    if cluster.mode == "act" {
-        let rules: Vec<String> = cluster.enabled.iter().map(|rule| readable(rule)).collect();
-        layout.fact("mode", &format!("act: {}", rules.join(", ")));
-    } else {
-        layout.fact("mode", "observe: incidents are opened and remedies planned, nothing is changed");
+    let rules: Vec<String> = cluster.enabled.iter().map(|rule| readable(rule)).collect();
+    let (mode, enable) = match cluster.mode.as_str() {
+        "act" => (format!("act: {}", rules.join(", ")), false),
+        "recommend" => (format!("recommend, a person is asked for each: {}", rules.join(", ")), false),
+        "off" => ("off: nothing of it is an incident".to_owned(), true),
+        _ => ("observe: incidents are opened and remedies planned, nothing is changed".to_owned(), true),
+    };
+    layout.fact("mode", &mode);
+    if enable {
         layout.command(&format!("nimbus autonomous enable --cluster {}", cluster.name));
     }
     let above = format!("{}{}", layout.end(), nodes::show(view, detail));

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use nimbus_api::{ControlPlaneReplica, IncidentCounts, Status};
 
 use super::layout::Layout;
-use super::{View, clusters, count};
+use super::{View, autonomous, clusters, count};
 use crate::output::theme::Tone;
 
 /// The overview.
@@ -17,6 +17,10 @@ pub fn show(view: &View, status: &Status) -> String {
     let up = view.clock.age(status.started_at);
     let about = format!("Nimbus {} · up {up} · {} · ", status.version, status.storage.kind);
     layout.line(&format!("{}{ready}", theme.paint(Tone::Strong, &about)));
+    for pause in &status.paused {
+        let text = format!("{}: nothing new is begun there", autonomous::pause_line(view, pause));
+        layout.item(&theme.paint(Tone::Warn, "!"), &text);
+    }
     for what in &status.waiting_for {
         layout.item(&theme.paint(Tone::Warn, "!"), what);
     }

@@ -52,7 +52,18 @@ pub(super) fn require_permission(
     let kind = action.kind();
     if let Some(uid) = plan.scope.cluster_uid() {
         let cluster = snapshot.clusters.iter().find(|c| c.doc.uid == uid);
-        let enabled = cluster.is_some_and(|c| c.doc.mode == Mode::Act && c.doc.enabled.contains(&kind));
+        let mode = cluster.map_or(Mode::Off, |cluster| cluster.doc.mode);
+        let enabled = cluster.is_some_and(|cluster| cluster.doc.enabled.contains(&kind));
+        let asks = plan.needs_approval || plan.requested_by != "nimbus";
+        match mode {
+            Mode::Off | Mode::Observe => {
+                require(found, 12, false, || format!("the cluster is in mode {mode}"))
+            }
+            Mode::Recommend => require(found, 12, asks, || {
+                "the cluster is in mode recommend: a person has to be asked".to_owned()
+            }),
+            Mode::Act => {}
+        }
         require(found, 12, enabled, || format!("the cluster is not enabled for {kind}"));
     }
     let allowed = snapshot.agents.iter().map(|a| &a.doc).any(|agent| {
@@ -64,6 +75,7 @@ pub(super) fn require_permission(
         place && allows && agent.revoked_at.is_none() && snapshot.connected.contains(&agent.id)
     });
     require(found, 12, allowed, || format!("no connected agent there allows {kind}"));
+    require_unpaused(found, plan, snapshot);
     let incident = snapshot.incidents.iter().find(|i| i.doc.id == plan.incident_id).map(|i| &i.doc);
     let open = incident.is_some_and(|i| match i.state {
         IncidentState::Open | IncidentState::WaitingApproval | IncidentState::Remediating => true,
@@ -87,4 +99,31 @@ pub(super) fn require_permission(
         });
         require(found, 2, given, || "no unused approval of another person names this digest".to_owned());
     }
+}
+
+/// Invariant 10: with the kill switch on nothing new starts, for whomever.
+fn require_unpaused(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
+    let agents = || snapshot.agents.iter().map(|agent| &agent.doc);
+    let clusters: Vec<&String> = match &plan.scope {
+        Scope::Cluster(uid) => vec![uid],
+        Scope::Host(id) => agents()
+            .filter(|agent| agent.id == *id)
+            .flat_map(|agent| agent.bound_cluster.iter().chain(&agent.cluster_uid))
+            .collect(),
+    };
+    for pause in snapshot.pauses.iter().map(|pause| &pause.doc) {
+        let elsewhere = pause.cluster_uid.as_ref().is_some_and(|uid| !clusters.contains(&uid));
+        require(found, 10, elsewhere, || format!("{} paused it, and nobody let it go on", pause.by));
+    }
+    let acting = |agent: &Agent| match &plan.scope {
+        Scope::Cluster(uid) => agent.leading && agent.cluster_uid.as_ref() == Some(uid),
+        Scope::Host(id) => agent.id == *id,
+    };
+    let paused = agents().any(|agent| {
+        acting(agent)
+            && agent.revoked_at.is_none()
+            && snapshot.connected.contains(&agent.id)
+            && agent.paused.is_some()
+    });
+    require(found, 10, !paused, || "the agent that would act was paused on its own side".to_owned());
 }

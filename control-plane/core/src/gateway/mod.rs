@@ -76,6 +76,8 @@ pub enum Event {
     Renewed(v1::RenewResponse),
     /// A signed job for this agent.
     Job(v1::Envelope),
+    /// Whether people paused Nimbus where this agent acts, as it is now.
+    Pause(v1::Pause),
     /// The control plane ends the session.
     Close(CloseReason),
     /// Time passed: send this at [`Session::next_timeout`]; earlier or later does no harm.

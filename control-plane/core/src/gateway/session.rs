@@ -81,6 +81,8 @@ impl Session {
             }
             Event::Renewed(response) => self.send(Stream::Control, server_frame::Body::Renewed(response)),
             Event::Job(envelope) => self.send(Stream::Control, server_frame::Body::Job(envelope)),
+            // An older agent passes over it, and gets no job meanwhile.
+            Event::Pause(pause) => self.send(Stream::Control, server_frame::Body::Pause(pause)),
             Event::Close(reason) => self.end(reason.into()),
             Event::Timeout => {}
         }

@@ -89,6 +89,9 @@ pub struct Agent {
     /// agent.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub transport: String,
+    /// Why it begins nothing: somebody paused it on its own side; in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<String>,
     /// The paths whose files it watches.
     pub roots: Vec<WatchedRoot>,
     /// Problems it reports, one sentence each.
@@ -119,6 +122,7 @@ impl Agent {
             allowed_actions: Vec::new(),
             jobs_per_hour: None,
             transport: String::new(),
+            paused: None,
             roots: Vec::new(),
             problems: Vec::new(),
             dropped: 0,

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::document::{AnyDocument, Document};
-use super::{Agent, Approval, AuditDraft, Cluster, Incident, Job, JoinTokenRecord, Plan};
+use super::{Agent, Approval, AuditDraft, Cluster, Incident, Job, JoinTokenRecord, Pause, Plan};
 
 /// A document and the version under which it was read; a new one has version 0.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +56,8 @@ pub struct ChangeSet {
     pub tokens: Vec<Versioned<JoinTokenRecord>>,
     /// Clusters, new or changed.
     pub clusters: Vec<Versioned<Cluster>>,
+    /// Pauses, new ones; one that ends is among [`Self::removed`].
+    pub pauses: Vec<Versioned<Pause>>,
     /// Incidents, new or changed.
     pub incidents: Vec<Versioned<Incident>>,
     /// Plans; never changed once made.
@@ -86,6 +88,7 @@ impl ChangeSet {
             agents,
             tokens,
             clusters,
+            pauses,
             incidents,
             plans,
             approvals,
@@ -98,6 +101,7 @@ impl ChangeSet {
         self.agents.extend(agents);
         self.tokens.extend(tokens);
         self.clusters.extend(clusters);
+        self.pauses.extend(pauses);
         self.incidents.extend(incidents);
         self.plans.extend(plans);
         self.approvals.extend(approvals);

@@ -9,8 +9,12 @@ use super::{ActionKind, words};
 words! {
     /// How far Nimbus may go in a cluster.
     Mode {
-        /// Watch, open incidents, plan; never act. The default.
+        /// Agents report, and nothing is made of it: no incident, no plan.
+        Off = "off",
+        /// Watch, open incidents, plan; never act and ask nobody. The default.
         Observe = "observe",
+        /// Ask a person for each remedy that is enabled, also for those that would go by themselves.
+        Recommend = "recommend",
         /// Act by the rules: automatically or after approval.
         Act = "act",
     }
@@ -27,7 +31,7 @@ pub struct Cluster {
     pub created_at: Timestamp,
     /// How far Nimbus may go.
     pub mode: Mode,
-    /// The remedies that are enabled; meaningful in [`Mode::Act`].
+    /// The remedies that are enabled; meaningful in [`Mode::Recommend`] and [`Mode::Act`].
     pub enabled: Vec<ActionKind>,
     /// How the pods of its agents prove where they run; `None` until one did with a join token.
     #[serde(default)]
@@ -54,6 +58,10 @@ pub struct ClusterIdentity {
 impl Cluster {
     /// May `action` be planned for execution here?
     pub fn enables(&self, action: ActionKind) -> bool {
-        self.mode == Mode::Act && self.enabled.contains(&action)
+        let may = match self.mode {
+            Mode::Recommend | Mode::Act => true,
+            Mode::Off | Mode::Observe => false,
+        };
+        may && self.enabled.contains(&action)
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Agent, Approval, Cluster, Incident, Job, JoinTokenRecord, Plan};
+use super::{Agent, Approval, Cluster, Incident, Job, JoinTokenRecord, Pause, Plan};
 
 /// A model that the store keeps in a table of its own.
 pub trait Document: Serialize + DeserializeOwned + Send + Sync + Unpin + 'static {
@@ -125,6 +125,27 @@ impl Document for Cluster {
             state: self.mode.as_str(),
             cluster: self.name.clone(),
             key: self.name.clone(),
+        }
+    }
+}
+
+/// The id of the fleet's pause. That of a cluster begins otherwise.
+const FLEET: &str = "fleet";
+
+impl Document for Pause {
+    const TABLE: &'static str = "pauses";
+
+    fn id(&self) -> String {
+        self.cluster_uid.as_ref().map_or_else(|| FLEET.to_owned(), |uid| format!("cluster/{uid}"))
+    }
+
+    fn columns(&self) -> Columns {
+        Columns {
+            created_at: self.since,
+            updated_at: self.since,
+            state: "paused",
+            cluster: self.cluster.clone(),
+            key: self.what(),
         }
     }
 }

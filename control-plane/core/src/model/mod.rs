@@ -15,6 +15,7 @@ mod incident;
 mod job;
 mod object;
 mod outlook;
+mod pause;
 mod plan;
 
 pub use agent::{
@@ -33,6 +34,7 @@ pub use incident::{
 pub use job::{Job, JobState};
 pub use object::{KubeRef, ObjectRef, Workload};
 pub use outlook::{Outlook, UndoBy};
+pub use pause::Pause;
 pub use plan::{Alternative, Plan, PlannedAction};
 
 pub use nimbus_protocol::v1::{FileFacts, Target};

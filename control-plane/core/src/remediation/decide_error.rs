@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use nimbus_protocol::ids::{ApprovalId, IncidentId, JobId};
 
-use crate::model::{ActionKind, ApprovalState, IncidentKind, IncidentState, JobState};
+use crate::model::{ActionKind, ApprovalState, IncidentKind, IncidentState, JobState, Mode};
 
 /// Why a person's decision cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -142,6 +142,11 @@ pub enum DecideError {
         /// What was asked.
         found: ActionKind,
     },
+    /// What is enabled is asked for or done.
+    #[error(
+        "expected recommend or act, found {0}; `nimbus autonomous disable` only observes a cluster, or not even that"
+    )]
+    NotAModeToEnable(Mode),
     /// Nothing denied here to ask again.
     #[error("incident {incident} is {state}; only an incident whose plan was denied can be asked again")]
     NotDenied {

@@ -57,6 +57,13 @@ pub fn incidents(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Ch
     let deeper: BTreeMap<&str, &Diagnosis> =
         diagnoses.iter().flat_map(|d| d.explains.iter().map(move |key| (key.as_str(), d))).collect();
     for (key, incident) in &open {
+        if s.is_off(&incident.doc.scope) {
+            if !index.at_work(incident.doc.id) {
+                let reason = "closed, not known to be put right: its cluster was switched off";
+                resolution::close(s, &mut record, incident, reason, resolution::End::Merged, now);
+            }
+            continue;
+        }
         let quiet = !seen.contains(key) && incident.doc.kind != IncidentKind::Storm;
         // What a person ordered is carried out, or dropped with a reason, before its incident can be over.
         let ordered =
@@ -130,7 +137,8 @@ impl Known {
 pub(super) fn due(s: &Snapshot<'_>, now: Timestamp) -> Vec<Diagnosis> {
     let mut known = Known::default();
     // What is not due yet explains nothing either.
-    let due = s.assessment.findings().filter(|f| causes::of(f.kind).is_due(s, &f.object, &f.scope, now));
+    let due = s.assessment.findings().filter(|f| !s.is_off(&f.scope));
+    let due = due.filter(|f| causes::of(f.kind).is_due(s, &f.object, &f.scope, now));
     let mut diagnoses = correlate::diagnose(s.world, due);
     diagnoses.retain(|d| known.of(s, &d.scope, d.kind));
     diagnoses

@@ -92,29 +92,40 @@ pub fn ask_again(incident: &Versioned<Incident>, by: &str, now: Timestamp) -> Re
     Ok(record.changes)
 }
 
-/// Enables rules in a cluster (none named: every rule of clusters).
+/// Enables rules in a cluster (none named: every rule of clusters), to ask a person for each or to act by the rules. Without a
+/// mode a cluster that has one of these keeps it, and any other one asks.
 pub fn enable(
     cluster: &Versioned<Cluster>,
     rules: &[ActionKind],
+    mode: Option<Mode>,
     by: &str,
     now: Timestamp,
 ) -> Result<ChangeSet, DecideError> {
     let wanted = of_clusters(rules)?;
     let mut after = cluster.doc.clone();
-    if after.mode != Mode::Act {
-        // What an observed cluster was enabled for once does not come back by itself.
-        after.enabled.clear();
-    }
-    after.mode = Mode::Act;
+    let had = match after.mode {
+        Mode::Recommend | Mode::Act => Some(after.mode),
+        Mode::Off | Mode::Observe => {
+            // What an observed cluster was enabled for once does not come back by itself.
+            after.enabled.clear();
+            None
+        }
+    };
+    after.mode = match mode.or(had).unwrap_or(Mode::Recommend) {
+        mode @ (Mode::Recommend | Mode::Act) => mode,
+        other @ (Mode::Off | Mode::Observe) => return Err(DecideError::NotAModeToEnable(other)),
+    };
     let all: BTreeSet<ActionKind> = after.enabled.iter().copied().chain(wanted).collect();
     after.enabled = all.into_iter().collect();
     Ok(switched(cluster, after, "autonomous.enabled", by, now))
 }
 
-/// Disables rules in a cluster (none named: every rule; the cluster is only observed then).
+/// Disables rules in a cluster (none named: every rule; the cluster is only observed then, or not even that where it is to be
+/// `off`).
 pub fn disable(
     cluster: &Versioned<Cluster>,
     rules: &[ActionKind],
+    off: bool,
     by: &str,
     now: Timestamp,
 ) -> Result<ChangeSet, DecideError> {
@@ -122,7 +133,7 @@ pub fn disable(
     let mut after = cluster.doc.clone();
     after.enabled.retain(|rule| !unwanted.contains(rule));
     if after.enabled.is_empty() {
-        after.mode = Mode::Observe;
+        after.mode = if off { Mode::Off } else { Mode::Observe };
     }
     Ok(switched(cluster, after, "autonomous.disabled", by, now))
 }

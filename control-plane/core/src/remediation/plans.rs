@@ -13,7 +13,7 @@ use super::record::{Record, transition};
 use super::{budgets, refusal, storms};
 use crate::approval::{self, SUPERSEDED};
 use crate::check::Checker;
-use crate::model::{Approval, ChangeSet, Incident, IncidentKind, IncidentState, Plan, Versioned};
+use crate::model::{Approval, ChangeSet, Incident, IncidentKind, IncidentState, Mode, Plan, Versioned};
 use crate::remedies::{self, Consent, NIMBUS, Proposal};
 use crate::safety::{self, Blocked};
 use crate::settings::later;
@@ -115,7 +115,8 @@ impl<'p> Pass<'p, '_> {
                 self.escalate(&reason);
             }
             Proposal::Act(kind, draft) => {
-                let needs_approval = remedies::of(kind).consent() != Consent::Rule;
+                let needs_approval =
+                    remedies::of(kind).consent() != Consent::Rule || self.asks_for_everything();
                 let candidate =
                     draft.into_plan(PlanId::new(ids), &self.after, needs_approval, NIMBUS, self.now);
                 let answered = [&self.after.denied_digest, &self.after.failed_digest];
@@ -128,6 +129,16 @@ impl<'p> Pass<'p, '_> {
                 self.advance(&plan, ids);
             }
         }
+    }
+
+    /// Does the cluster only recommend?
+    fn asks_for_everything(&self) -> bool {
+        let cluster = self.after.scope.cluster_uid().and_then(|uid| self.s.cluster(uid));
+        cluster.is_some_and(|cluster| match cluster.mode {
+            Mode::Recommend => true,
+            // Nothing is done in the first two.
+            Mode::Off | Mode::Observe | Mode::Act => false,
+        })
     }
 
     /// A file that changed after its plan was made is planned on anew only after a while: one that is written all the

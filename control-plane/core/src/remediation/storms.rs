@@ -51,7 +51,7 @@ pub(super) fn watch(s: &Snapshot<'_>, record: &mut Record, now: Timestamp, ids: 
     for uid in s.world.clusters.keys() {
         let scope = Scope::Cluster(uid.clone());
         let Some(figures) = s.assessment.figures(uid) else { continue };
-        if s.known(&scope, storm::NEEDS).is_err() {
+        if s.is_off(&scope) || s.known(&scope, storm::NEEDS).is_err() {
             continue;
         }
         let changed: BTreeSet<IncidentId> = record.changes.incidents.iter().map(|i| i.doc.id).collect();

@@ -1,4 +1,4 @@
-//! The planner's safety review, which decides whether a plan may be dispatched now: enabling, the agent's policy,
+//! The planner's safety review, which decides whether a plan may be dispatched now: enabling, the agent's policy, pauses,
 //! storms, attempts, caps and the agent's hourly budget.
 //!
 //! What holds a plan back is said in words that tell what to do. The judgement is repeated before each dispatch,
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use nimbus_protocol::ids::JobId;
 
 use crate::causes::storm;
-use crate::model::{ActionKind, Agent, Incident, Plan, Scope};
+use crate::model::{ActionKind, Agent, Incident, Pause, Plan, Scope};
 use crate::remedies::{self, NIMBUS};
 use crate::snapshot::Snapshot;
 
@@ -144,6 +144,7 @@ pub(crate) fn review(
             Ok(agent) => allowed(action, agent),
             Err(reason) => Some(Blocked::Temporary(reason)),
         })
+        .or_else(|| paused(scope, snapshot).map(Blocked::Temporary))
         .or_else(|| blocked_by_storm(plan, snapshot, &pass.storms))
         .or_else(|| back_off(plan, incident, snapshot, &pass.tried, now))
         .or_else(|| {
@@ -168,8 +169,21 @@ fn enabled(action: ActionKind, scope: &Scope, snapshot: &Snapshot<'_>) -> Option
     )))
 }
 
+/// Why nothing may be begun there, whoever ordered it: people paused the fleet or the cluster, or the agent on its own side.
+pub(crate) fn paused(scope: &Scope, snapshot: &Snapshot<'_>) -> Option<String> {
+    let at_agent = || {
+        let agent = snapshot.actor(scope).ok()?;
+        let paused = agent.paused.as_ref()?;
+        Some(format!("agent {} says: {paused}; `nimbus-agent resume` there lets it go on", agent.name))
+    };
+    snapshot.paused(scope).map(Pause::sentence).or_else(at_agent)
+}
+
 /// Why a person's order cannot be carried out by the agent that would have to; asked before it is taken.
 pub(crate) fn refuse_order(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>) -> Result<(), String> {
+    if let Some(why) = paused(&plan.scope, snapshot) {
+        return Err(why);
+    }
     let agent = snapshot.actor(&plan.scope)?;
     let not_allowed = || plan.action.kind().and_then(|action| allowed(action, agent));
     match exhausted(plan, incident, snapshot, &Tried::of(snapshot)).or_else(not_allowed) {

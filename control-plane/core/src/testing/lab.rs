@@ -40,6 +40,7 @@ struct Documents {
     assessment: Assessment,
     agents: Vec<SharedAgent>,
     clusters: Vec<Versioned<Cluster>>,
+    pauses: Vec<Versioned<Pause>>,
     incidents: Vec<Versioned<Incident>>,
     plans: Vec<Versioned<Plan>>,
     approvals: Vec<Versioned<Approval>>,
@@ -54,6 +55,7 @@ impl Documents {
             assessment: &self.assessment,
             agents: &self.agents,
             clusters: &self.clusters,
+            pauses: &self.pauses,
             incidents: &self.incidents,
             plans: &self.plans,
             approvals: &self.approvals,
@@ -72,6 +74,7 @@ pub(crate) struct Lab {
     pub world: World,
     pub agents: Table<Agent>,
     pub clusters: Table<Cluster>,
+    pub pauses: Table<Pause>,
     pub incidents: Table<Incident>,
     pub plans: Table<Plan>,
     pub approvals: Table<Approval>,
@@ -107,6 +110,7 @@ pub(crate) fn agent(id: AgentId) -> Agent {
         allowed_actions: ActionKind::ALL.iter().map(|a| a.as_str().to_owned()).collect(),
         jobs_per_hour: None,
         transport: String::new(),
+        paused: None,
         roots: Vec::new(),
         problems: Vec::new(),
         dropped: 0,
@@ -122,6 +126,7 @@ impl Lab {
             world: World::default(),
             agents: Table::new(),
             clusters: Table::new(),
+            pauses: Table::new(),
             incidents: Table::new(),
             plans: Table::new(),
             approvals: Table::new(),
@@ -231,6 +236,7 @@ impl Lab {
             assessment: causes::assess(&self.world, &self.settings),
             agents: self.agents.values().cloned().map(Into::into).collect(),
             clusters: self.clusters.values().cloned().collect(),
+            pauses: self.pauses.values().cloned().collect(),
             plans: self.plans.values().filter(|p| ids.contains(&p.doc.incident_id)).cloned().collect(),
             approvals: self
                 .approvals
@@ -247,6 +253,7 @@ impl Lab {
     pub(crate) fn commit(&mut self, changes: ChangeSet) -> bool {
         let wrote = !changes.is_empty();
         put(&mut self.clusters, changes.clusters, |d| d.uid.clone());
+        put(&mut self.pauses, changes.pauses, Document::id);
         put(&mut self.incidents, changes.incidents, |d| d.id.to_string());
         for plan in &changes.plans {
             assert_eq!(plan.version, 0, "a plan was changed");
@@ -256,9 +263,12 @@ impl Lab {
         put(&mut self.jobs, changes.jobs, |d| d.id.to_string());
         put(&mut self.agents, changes.agents, |d| d.id.to_string());
         for gone in changes.removed {
-            assert_eq!(gone.table, Cluster::TABLE, "the tests know no other removal");
-            let before = self.clusters.remove(&gone.id).expect("it was there");
-            assert_eq!(before.version, gone.version);
+            let version = match gone.table {
+                Cluster::TABLE => self.clusters.remove(&gone.id).map(|before| before.version),
+                Pause::TABLE => self.pauses.remove(&gone.id).map(|before| before.version),
+                other => panic!("the tests know no removal from {other}"),
+            };
+            assert_eq!(version, Some(gone.version), "{}", gone.id);
         }
         for draft in changes.audit {
             let seq = self.audit.len() as u64 + 1;

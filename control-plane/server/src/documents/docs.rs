@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use nimbus_control_core::directory::Known;
 use nimbus_control_core::model::{
-    Agent, Approval, Cluster, Document, Incident, Job, Plan, SharedAgent, Versioned,
+    Agent, Approval, Cluster, Document, Incident, Job, Pause, Plan, SharedAgent, Versioned,
 };
 use nimbus_protocol::ids::{AgentId, IncidentId, PlanId};
 use nimbus_protocol::to_micros;
@@ -24,6 +24,8 @@ pub struct Docs {
     pub agents: Vec<SharedAgent>,
     /// All clusters.
     pub clusters: Vec<Versioned<Cluster>>,
+    /// All pauses.
+    pub pauses: Vec<Versioned<Pause>>,
     /// The incidents that are not resolved.
     pub incidents: Vec<Versioned<Incident>>,
     /// Their plans, also refused ones that are asked for again, and those of their approvals and unfinished jobs.
@@ -41,16 +43,18 @@ impl Docs {
         revision: u64,
         jobs_since: Timestamp,
     ) -> Result<Self, StoreError> {
-        let (agents, clusters, incidents, jobs) = tokio::try_join!(
+        let (agents, clusters, pauses, incidents, jobs) = tokio::try_join!(
             store.all::<Agent>(),
             store.all::<Cluster>(),
+            store.all::<Pause>(),
             store.open_incidents(),
             store.jobs_active_or_since(jobs_since)
         )?;
         let ids: Vec<IncidentId> = incidents.iter().map(|incident| incident.doc.id).collect();
         let approvals = store.open_approvals_of(&ids).await?;
         let agents = agents.into_iter().map(Arc::new).collect();
-        let mut docs = Self { revision, agents, clusters, incidents, plans: Vec::new(), approvals, jobs };
+        let mut docs =
+            Self { revision, agents, clusters, pauses, incidents, plans: Vec::new(), approvals, jobs };
         docs.plans = store.many::<Plan>(docs.plans_needed()).await?;
         // The store has an order for each part that it reads at once.
         in_order(&mut docs.plans);

@@ -8,7 +8,7 @@ use std::borrow::Borrow;
 use jiff::Timestamp;
 use nimbus_control_core::model::{
     Agent, AnyDocument, Approval, ApprovalState, ChangeSet, Cluster, Document, Incident, IncidentState, Job,
-    Plan, Removed, Versioned,
+    Pause, Plan, Removed, Versioned,
 };
 use nimbus_protocol::to_micros;
 use nimbus_store::MAX_ALL;
@@ -17,8 +17,8 @@ use super::Docs;
 use super::docs::order;
 
 /// The tables of what is held here, each in a list of its own in a change set.
-const HELD: [&str; 6] =
-    [Agent::TABLE, Cluster::TABLE, Incident::TABLE, Plan::TABLE, Approval::TABLE, Job::TABLE];
+const HELD: [&str; 7] =
+    [Agent::TABLE, Cluster::TABLE, Pause::TABLE, Incident::TABLE, Plan::TABLE, Approval::TABLE, Job::TABLE];
 
 impl Docs {
     /// Takes in a change set that was decided from these documents, or from newer parts of the store, and was committed.
@@ -30,6 +30,7 @@ impl Docs {
             agents,
             tokens: _,
             clusters,
+            pauses,
             incidents,
             plans,
             approvals,
@@ -44,6 +45,7 @@ impl Docs {
             && removed.iter().all(|gone| self.forget(gone))
             && each(&mut self.agents, agents, |a, b| a.id == b.id, |_| true)
             && each(&mut self.clusters, clusters, |a, b| a.uid == b.uid, |_| true)
+            && each(&mut self.pauses, pauses, |a, b| a.id() == b.id(), |_| true)
             && each(&mut self.incidents, incidents, |a, b| a.id == b.id, is_open)
             && each(&mut self.jobs, jobs, |a, b| a.id == b.id, |job| counts(job, jobs_since))
             && self.follow_approvals(approvals, incidents)
@@ -52,11 +54,16 @@ impl Docs {
         followed && self.is_bounded()
     }
 
-    /// A document that was removed. False for one of another list than the clusters', whose leaving touches others.
+    /// A document that was removed. False for one of another list than the clusters' and the pauses', whose leaving touches
+    /// others.
     fn forget(&mut self, gone: &Removed) -> bool {
-        let before = self.clusters.len();
-        self.clusters.retain(|cluster| gone.table != Cluster::TABLE || cluster.doc.uid != gone.id);
-        self.clusters.len() < before
+        let before = self.clusters.len() + self.pauses.len();
+        match gone.table {
+            Cluster::TABLE => self.clusters.retain(|cluster| cluster.doc.uid != gone.id),
+            Pause::TABLE => self.pauses.retain(|pause| pause.doc.id() != gone.id),
+            _ => {}
+        }
+        self.clusters.len() + self.pauses.len() < before
     }
 
     /// After the incidents: with one that is resolved its approvals leave.
@@ -88,9 +95,16 @@ impl Docs {
     }
 
     fn is_bounded(&self) -> bool {
-        let Self { revision: _, agents, clusters, incidents, plans, approvals, jobs } = self;
-        let longest =
-            [agents.len(), clusters.len(), incidents.len(), plans.len(), approvals.len(), jobs.len()];
+        let Self { revision: _, agents, clusters, pauses, incidents, plans, approvals, jobs } = self;
+        let longest = [
+            agents.len(),
+            clusters.len(),
+            pauses.len(),
+            incidents.len(),
+            plans.len(),
+            approvals.len(),
+            jobs.len(),
+        ];
         longest.into_iter().all(|count| count <= MAX_ALL as usize)
     }
 }

@@ -5,6 +5,7 @@
 
 mod docs;
 mod follow;
+mod paused;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use nimbus_store::{Committed, Store, StoreError, Trimmed};
 use tokio::sync::{Mutex, watch};
 
 pub use docs::Docs;
+pub use paused::Paused;
 
 /// A cluster's UID and the actions that are enabled in it.
 pub type EnabledCluster = (String, Vec<ActionKind>);
@@ -57,15 +59,18 @@ struct Kept {
     turn: Arc<Mutex<()>>,
     open: Mutex<Option<Cached>>,
     enabled: watch::Sender<Vec<EnabledCluster>>,
+    /// `None` until the documents were read once: nobody is told that there is no pause before that is known.
+    paused: watch::Sender<Option<Arc<Paused>>>,
 }
 
 impl Documents {
     /// The documents in `store`.
     pub fn new(store: Store) -> Self {
         let enabled = watch::channel(Vec::new()).0;
+        let paused = watch::channel(None).0;
         let (revision, readings) = (AtomicU64::new(1), AtomicU64::new(0));
         let (turn, open) = (Arc::default(), Mutex::default());
-        Self(Arc::new(Kept { store, revision, readings, turn, open, enabled }))
+        Self(Arc::new(Kept { store, revision, readings, turn, open, enabled, paused }))
     }
 
     /// The store itself, to read.
@@ -135,6 +140,11 @@ impl Documents {
     pub fn enabled_clusters(&self) -> watch::Receiver<Vec<EnabledCluster>> {
         self.0.enabled.subscribe()
     }
+
+    /// Who is paused, for whoever tells the agents; `None` until it is known.
+    pub fn paused(&self) -> watch::Receiver<Option<Arc<Paused>>> {
+        self.0.paused.subscribe()
+    }
 }
 
 impl Kept {
@@ -155,7 +165,7 @@ impl Kept {
             let docs = Arc::make_mut(&mut entry.docs);
             docs.revision = revision + 1;
             if serves && docs.follow(changes, entry.jobs_since) {
-                self.publish_enabled(&docs.clusters);
+                self.publish(docs);
                 #[cfg(debug_assertions)]
                 self.check(docs, entry.jobs_since).await;
             } else {
@@ -187,16 +197,31 @@ impl Kept {
         }
         let until = nimbus_platform::monotonic() + LONGEST;
         let docs = Arc::new(Docs::read(&self.store, revision, jobs_since).await?);
-        self.publish_enabled(&docs.clusters);
+        self.publish(&docs);
         let reading = self.readings.fetch_add(1, Ordering::Relaxed);
         *cached = Some(Cached { docs: Arc::clone(&docs), reading, until, jobs_since });
         Ok(docs)
     }
 
+    fn publish(&self, docs: &Docs) {
+        self.publish_enabled(&docs.clusters);
+        let paused = Paused::of(&docs.pauses, &docs.agents);
+        self.paused.send_if_modified(|current| {
+            let changed = current.as_deref() != Some(&paused);
+            if changed {
+                *current = Some(Arc::new(paused));
+            }
+            changed
+        });
+    }
+
     fn publish_enabled(&self, clusters: &[Versioned<Cluster>]) {
         let enabled: Vec<EnabledCluster> = clusters
             .iter()
-            .filter(|cluster| cluster.doc.mode == Mode::Act && !cluster.doc.enabled.is_empty())
+            .filter(|cluster| match cluster.doc.mode {
+                Mode::Recommend | Mode::Act => !cluster.doc.enabled.is_empty(),
+                Mode::Off | Mode::Observe => false,
+            })
             .map(|cluster| (cluster.doc.uid.clone(), cluster.doc.enabled.clone()))
             .collect();
         self.enabled.send_if_modified(|current| {

@@ -1,6 +1,7 @@
 //! Runs one session: feeds events from its streams, the log writer, the tasks and the clock to the state machine, and
 //! carries out the actions that it returns.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
@@ -12,10 +13,11 @@ use nimbus_control_core::gateway::{
     Action, Admission, CheckedBatch, CloseReason, Event, Session, SessionEnd, Stored, Stream,
 };
 use nimbus_protocol::close::CloseCode;
+use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1::server_frame::Body;
 use nimbus_protocol::{to_micros, v1};
 use nimbus_store::NewBatch;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::admission::{Registered, enter};
@@ -25,6 +27,7 @@ use super::wire::{Connection, FrameSink, FrameSource, Gone};
 use super::{Gateway, Slot, reject, renew};
 use crate::belief::Belief;
 use crate::ca::{self, Peer};
+use crate::documents::Paused;
 use crate::log_payload::pack;
 
 type Reading = Result<Option<v1::AgentFrame>, ReadFrameError>;
@@ -61,6 +64,9 @@ pub struct Carrier<'a> {
     submission: Option<BoxFuture<'static, Submission>>,
     stored: FuturesOrdered<oneshot::Receiver<Stored>>,
     reports: FuturesUnordered<BoxFuture<'static, Option<v1::JobReportAck>>>,
+    /// Who is paused, and what this agent was told of it last.
+    paused: watch::Receiver<Option<Arc<Paused>>>,
+    told: Option<v1::Pause>,
 }
 
 impl<'a> Carrier<'a> {
@@ -88,6 +94,8 @@ impl<'a> Carrier<'a> {
             submission: None,
             stored: FuturesOrdered::new(),
             reports: FuturesUnordered::new(),
+            paused: gateway.app.documents.paused(),
+            told: None,
         }
     }
 
@@ -201,6 +209,10 @@ impl<'a> Carrier<'a> {
                 return Some(Event::Close(why.unwrap_or(CloseReason::ShuttingDown)));
             }
             answer = when_present(self.answer.as_mut()) => CarrierEvent::Answer(answer),
+            // Before any job that waits: what was paused is paused for it too.
+            pause = next_pause(&mut self.paused, self.peer.agent, &mut self.told), if is_admitted && machine.may_read_control() => {
+                return Some(Event::Pause(pause));
+            }
             // What was put there before may be a job.
             error = while_leading(&gateway.app.belief, control_out.drain()) => {
                 return Some(error.map_or(Event::Close(CloseReason::ShuttingDown), |error| disconnected(&error)));
@@ -313,6 +325,25 @@ async fn serve_data(
         biased;
         error = writer.drain() => Err(disconnected(&error)),
         frame = reader.next::<v1::AgentFrame>(), if may_read_data => Ok(frame),
+    }
+}
+
+/// What the agent is to know of pauses and was not told yet.
+async fn next_pause(
+    paused: &mut watch::Receiver<Option<Arc<Paused>>>,
+    agent: AgentId,
+    told: &mut Option<v1::Pause>,
+) -> v1::Pause {
+    loop {
+        let now = paused.borrow_and_update().as_ref().map(|paused| paused.frame_for(agent));
+        if let Some(now) = now.filter(|now| told.as_ref() != Some(now)) {
+            *told = Some(now.clone());
+            return now;
+        }
+        if paused.changed().await.is_err() {
+            // Whoever publishes them lives as long as the control plane.
+            return std::future::pending().await;
+        }
     }
 }
 

@@ -198,6 +198,7 @@ impl From<DecideError> for ApiError {
                 .remedy("`nimbus drift show` says what the baseline is now"),
             DecideError::NoBaseline { .. } => Self::conflict("no_baseline", detail),
             DecideError::Unknown(_) => Self::conflict("state_unknown", detail),
+            DecideError::NotAModeToEnable(found) => Self::invalid("mode", "recommend or act", found.as_str()),
             DecideError::NotAClusterRule { expected, found } => {
                 Self::invalid("rules", expected, found.to_string())
             }

@@ -43,6 +43,7 @@ pub async fn status(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<J
     Ok(Json(Status {
         ready: waiting_for.is_empty(),
         waiting_for,
+        paused: docs.pauses.iter().map(|pause| super::autonomous::pauses::pause(&pause.doc)).collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now: app.now(),
         started_at: app.started_at,

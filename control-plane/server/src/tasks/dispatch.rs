@@ -84,7 +84,8 @@ impl Dispatch {
         self.push_all(app, changes.jobs.into_iter().map(stored).collect()).await
     }
 
-    /// Pushes every job whose envelope the agent's present session has not carried yet.
+    /// Pushes every job whose envelope the agent's present session has not carried yet. One that people paused meanwhile waits,
+    /// until that ends or its own time is over.
     async fn push_again(&mut self, app: &App) -> Result<(), StoreError> {
         let docs = app.docs().await?;
         self.pushed.retain(|id, _| docs.jobs.iter().any(|job| job.doc.id == *id && waits(&job.doc)));
@@ -96,7 +97,12 @@ impl Dispatch {
                 && session.is_some()
                 && session != self.pushed.get(&job.doc.id).copied()
         };
-        let due: Vec<Versioned<Job>> = docs.jobs.iter().filter(is_due).cloned().collect();
+        let is_paused = |job: &Job| {
+            let agent = docs.agent(job.agent_id).map(|agent| &agent.doc);
+            docs.pauses.iter().any(|pause| pause.doc.covers(&job.scope, agent))
+        };
+        let due = docs.jobs.iter().filter(is_due).filter(|job| !is_paused(&job.doc));
+        let due: Vec<Versioned<Job>> = due.cloned().collect();
         drop(docs);
         for some in due.chunks(TOGETHER) {
             self.push_all(app, some.to_vec()).await?;

@@ -336,9 +336,28 @@ impl Session {
         }
     }
 
-    /// The next message on the control stream.
+    /// The next message on the control stream that is not about pauses: every session begins with one that is.
     pub async fn control(&mut self) -> FromServer {
+        loop {
+            match self.next_control().await {
+                FromServer::Pause(_) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// The next message on the control stream.
+    pub async fn next_control(&mut self) -> FromServer {
         within("a message on the control stream", read(&mut self.recv)).await.unwrap()
+    }
+
+    /// The next message about pauses.
+    pub async fn pause(&mut self) -> v1::Pause {
+        loop {
+            if let FromServer::Pause(pause) = self.next_control().await {
+                return pause;
+            }
+        }
     }
 
     /// The code and reason with which the server closes.

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use crate::cluster::{UID, crashing, deployment, gone, healthy, listing, replica_set, status};
 use crate::common::{Identity, Session, config, join, start, until, within};
-use nimbus_control_core::model::{ActionKind, AgentKind, Cluster, Incident, IncidentState, Job, JobState};
+use nimbus_control_core::model::{
+    ActionKind, AgentKind, Cluster, Incident, IncidentState, Job, JobState, Mode,
+};
 use nimbus_control_core::remediation;
 use nimbus_control_plane::{Config, ControlPlane};
 use nimbus_protocol::action::{self, Body as Action};
@@ -34,7 +36,8 @@ pub async fn enable(plane: &ControlPlane) {
     for _ in 0..10 {
         let cluster = app.store().get::<Cluster>(UID).await.unwrap().unwrap();
         let changes =
-            remediation::enable(&cluster, &[ActionKind::RestartPod], "operator", app.now()).unwrap();
+            remediation::enable(&cluster, &[ActionKind::RestartPod], Some(Mode::Act), "operator", app.now())
+                .unwrap();
         match app.commit(&changes).await {
             Ok(_) => return,
             Err(error) => assert!(error.is_conflict(), "{error}"),

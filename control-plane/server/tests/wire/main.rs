@@ -10,6 +10,7 @@ mod gateway;
 mod heal;
 mod hostile;
 mod join_token;
+mod pauses;
 mod pods;
 mod service;
 mod skew;

@@ -139,6 +139,7 @@ async fn a_session_ends_with_its_certificate_unless_that_was_renewed() {
     let mut session = identity.connect(&plane).await;
     session.send_blank(1..=1).await;
     assert_eq!(session.ack().await, 1);
+    assert!(!session.pause().await.paused);
     // An agent takes the end of either stream for the session's: the reason has to come first.
     let mut byte = [0];
     let told = tokio::select! {

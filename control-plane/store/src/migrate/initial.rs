@@ -1,7 +1,7 @@
 //! Schema 2, the oldest that this version reads: the observation log, the documents, the audit log and the small state
 //! beside them.
 
-use super::DOCUMENTS;
+use super::FIRST_DOCUMENTS;
 use super::Step::{self, Both, Each, Postgres, Sqlite};
 
 /// The statements of schema 2.
@@ -18,15 +18,15 @@ pub(crate) const STEPS: &[Step] = &[
     // mark that it finds.
     Both("CREATE TABLE marks (agent {text} PRIMARY KEY, since BIGINT NOT NULL, mark BIGINT NOT NULL)"),
     Each(
-        DOCUMENTS,
+        FIRST_DOCUMENTS,
         "CREATE TABLE {table} (id {text} PRIMARY KEY, version BIGINT NOT NULL, created_at BIGINT NOT NULL,
             updated_at BIGINT NOT NULL, state {text} NOT NULL, cluster {text} NOT NULL, key {text} NOT NULL,
             doc TEXT NOT NULL)",
     ),
-    Each(DOCUMENTS, "CREATE INDEX {table}_made ON {table} (created_at, id)"),
-    Each(DOCUMENTS, "CREATE INDEX {table}_state ON {table} (state, created_at, id)"),
-    Each(DOCUMENTS, "CREATE INDEX {table}_key ON {table} (key, created_at, id)"),
-    Each(DOCUMENTS, "CREATE INDEX {table}_changed ON {table} (updated_at)"),
+    Each(FIRST_DOCUMENTS, "CREATE INDEX {table}_made ON {table} (created_at, id)"),
+    Each(FIRST_DOCUMENTS, "CREATE INDEX {table}_state ON {table} (state, created_at, id)"),
+    Each(FIRST_DOCUMENTS, "CREATE INDEX {table}_key ON {table} (key, created_at, id)"),
+    Each(FIRST_DOCUMENTS, "CREATE INDEX {table}_changed ON {table} (updated_at)"),
     // One incident per root cause, held by the database too.
     Both("CREATE UNIQUE INDEX incidents_open ON incidents (key) WHERE state <> 'resolved'"),
     // The audit chain and its end. The end is kept apart: it is the lock of the chain, and a cut-off tail shows.

@@ -5,6 +5,7 @@
 
 mod checksums;
 mod initial;
+mod pauses;
 mod replicas;
 mod small_checksums;
 
@@ -22,10 +23,23 @@ const OLDEST: i64 = 2;
 /// The first schema under which control planes stand by for each other.
 const LEASES: i64 = 4;
 /// Every migration, in order: the first brings schema [`OLDEST`].
-const MIGRATIONS: &[&[Step]] = &[initial::STEPS, checksums::STEPS, small_checksums::STEPS, replicas::STEPS];
+const MIGRATIONS: &[&[Step]] =
+    &[initial::STEPS, checksums::STEPS, small_checksums::STEPS, replicas::STEPS, pauses::STEPS];
 /// The tables of documents that the first migration made.
-pub(crate) const DOCUMENTS: &[&str] =
+const FIRST_DOCUMENTS: &[&str] =
     &["agents", "tokens", "clusters", "incidents", "plans", "approvals", "jobs", "revision_histories"];
+/// Every table of documents that there is now.
+pub(crate) const DOCUMENTS: &[&str] = &[
+    "agents",
+    "tokens",
+    "clusters",
+    "incidents",
+    "plans",
+    "approvals",
+    "jobs",
+    "revision_histories",
+    pauses::TABLE,
+];
 /// Held while migrating, so that of two replicas that start together one migrates. "nimbus" and 1.
 pub(crate) const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(1852402005, 1)";
 

@@ -97,7 +97,8 @@ fn a_workload_that_is_gone_ends_its_incident_for_that_reason_and_not_because_a_j
 fn a_pod_that_came_back_after_a_moment_of_health_is_counted_and_has_to_be_well_for_longer() {
     let mut lab = Lab::new();
     lab.deploy("web", 1, 1);
-    let disabled = crate::remediation::disable(&lab.clusters[CLUSTER], &[], "operator", lab.now).unwrap();
+    let disabled =
+        crate::remediation::disable(&lab.clusters[CLUSTER], &[], false, "operator", lab.now).unwrap();
     lab.commit(disabled);
     for _ in 0..3 {
         lab.see(Body::Pod(crashing(pod("web-1", "0", "node-a"), 4)));

@@ -22,7 +22,7 @@ fn restart_of(job: &v1::Job) -> v1::RestartPod {
 /// `count` workloads, each broken on a node of its own and well on the last node; the cluster is not enabled yet.
 fn broken_before_enabling(count: usize) -> Lab {
     let mut lab = Lab::new();
-    let disabled = remediation::disable(&lab.clusters[CLUSTER], &[], "operator", lab.now).unwrap();
+    let disabled = remediation::disable(&lab.clusters[CLUSTER], &[], false, "operator", lab.now).unwrap();
     lab.commit(disabled);
     let nodes: Vec<String> =
         (0..=count).map(|n| format!("node-{}", char::from(b'a' + u8::try_from(n).unwrap()))).collect();
@@ -40,7 +40,9 @@ fn broken_before_enabling(count: usize) -> Lab {
 }
 
 fn enable(lab: &mut Lab) {
-    let changes = remediation::enable(&lab.clusters[CLUSTER].clone(), &[], "operator", lab.now).unwrap();
+    let changes =
+        remediation::enable(&lab.clusters[CLUSTER].clone(), &[], Some(Mode::Act), "operator", lab.now)
+            .unwrap();
     lab.commit(changes);
 }
 
@@ -273,8 +275,12 @@ impl Truth {
             Event::Seen { at } => self.see(lab, at),
             Event::Enabled(on) => {
                 let cluster = lab.clusters[CLUSTER].clone();
-                let switch = if on { remediation::enable } else { remediation::disable };
-                let changes = switch(&cluster, &[], "operator", lab.now).unwrap();
+                let changes = if on {
+                    remediation::enable(&cluster, &[], Some(Mode::Act), "operator", lab.now)
+                } else {
+                    remediation::disable(&cluster, &[], false, "operator", lab.now)
+                };
+                let changes = changes.unwrap();
                 lab.commit(changes);
             }
             Event::Pass(seconds) => lab.pass(seconds),

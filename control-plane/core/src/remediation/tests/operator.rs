@@ -10,28 +10,31 @@ fn enabling_and_disabling_name_their_rules_and_repeat_without_effect() {
     let mut lab = Lab::new();
     let cluster = |lab: &Lab| lab.clusters[CLUSTER].clone();
     let changes =
-        remediation::disable(&cluster(&lab), &[ActionKind::RestartPod], "operator", lab.now).unwrap();
+        remediation::disable(&cluster(&lab), &[ActionKind::RestartPod], false, "operator", lab.now).unwrap();
     assert!(lab.commit(changes));
     assert_eq!(cluster(&lab).doc.enabled, [ActionKind::RollbackDeployment, ActionKind::UncordonNode]);
-    let again = remediation::disable(&cluster(&lab), &[ActionKind::RestartPod], "operator", lab.now).unwrap();
+    let again =
+        remediation::disable(&cluster(&lab), &[ActionKind::RestartPod], false, "operator", lab.now).unwrap();
     assert!(again.is_empty());
-    let changes = remediation::disable(&cluster(&lab), &[], "operator", lab.now).unwrap();
+    let changes = remediation::disable(&cluster(&lab), &[], false, "operator", lab.now).unwrap();
     lab.commit(changes);
     assert_eq!((cluster(&lab).doc.mode, cluster(&lab).doc.enabled.len()), (Mode::Observe, 0));
     let changes =
-        remediation::enable(&cluster(&lab), &[ActionKind::RestartPod], "operator", lab.now).unwrap();
+        remediation::enable(&cluster(&lab), &[ActionKind::RestartPod], Some(Mode::Act), "operator", lab.now)
+            .unwrap();
     lab.commit(changes);
     assert_eq!(cluster(&lab).doc.enabled, [ActionKind::RestartPod]);
     assert!(
-        remediation::enable(&cluster(&lab), &[ActionKind::RestartPod], "operator", lab.now)
+        remediation::enable(&cluster(&lab), &[ActionKind::RestartPod], Some(Mode::Act), "operator", lab.now)
             .unwrap()
             .is_empty()
     );
-    let changes = remediation::enable(&cluster(&lab), &[], "operator", lab.now).unwrap();
+    let changes = remediation::enable(&cluster(&lab), &[], Some(Mode::Act), "operator", lab.now).unwrap();
     lab.commit(changes);
     assert_eq!(cluster(&lab).doc.enabled, crate::rules::of_clusters().collect::<Vec<_>>());
     let error =
-        remediation::enable(&cluster(&lab), &[ActionKind::RestoreFile], "operator", lab.now).unwrap_err();
+        remediation::enable(&cluster(&lab), &[ActionKind::RestoreFile], Some(Mode::Act), "operator", lab.now)
+            .unwrap_err();
     assert!(error.to_string().contains("restart_pod, rollback_deployment"), "{error}");
     assert_eq!((lab.audited("autonomous.enabled"), lab.audited("autonomous.disabled")), (2, 2));
 }

@@ -26,7 +26,8 @@ enum Event {
     File { n: u8, state: u8 },
     Connected(bool),
     Listing(bool),
-    Enabled(bool),
+    Mode(u8),
+    Paused { fleet: bool, on: bool },
     Pass(i64),
     Report { nth: usize, phase: u8 },
     Answer(bool),
@@ -43,7 +44,8 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (0..3_u8, 0..4_u8).prop_map(|(n, state)| Event::File { n, state }),
         1 => (0..4_u8).prop_map(|n| Event::Connected(n > 0)),
         1 => (0..4_u8).prop_map(|n| Event::Listing(n == 0)),
-        1 => (0..4_u8).prop_map(|n| Event::Enabled(n > 0)),
+        1 => (0..6_u8).prop_map(Event::Mode),
+        1 => (any::<bool>(), 0..3_u8).prop_map(|(fleet, n)| Event::Paused { fleet, on: n == 0 }),
         4 => prop_oneof![1..5_i64, 5..40_i64, 100..700_i64].prop_map(Event::Pass),
         8 => (0..8_usize, 0..7_u8).prop_map(|(nth, phase)| Event::Report { nth, phase }),
         3 => any::<bool>().prop_map(Event::Answer),
@@ -119,12 +121,19 @@ fn happen(lab: &mut Lab, event: &Event) {
                 lab.see(end("Node", 1));
             }
         }
-        Event::Enabled(on) => {
+        Event::Mode(n) => {
             let cluster = lab.clusters[CLUSTER].clone();
-            let switch = if on { remediation::enable } else { remediation::disable };
-            let changes = switch(&cluster, &[], "operator", lab.now).unwrap();
+            let changes = match n {
+                0 => remediation::disable(&cluster, &[], true, "operator", lab.now),
+                1 => remediation::disable(&cluster, &[], false, "operator", lab.now),
+                2 => remediation::enable(&cluster, &[], Some(Mode::Recommend), "operator", lab.now),
+                _ => remediation::enable(&cluster, &[], Some(Mode::Act), "operator", lab.now),
+            };
+            let changes = changes.unwrap();
             lab.commit(changes);
         }
+        Event::Paused { fleet, on: true } => _ = paused::pause(lab, fleet, ""),
+        Event::Paused { fleet, on: false } => _ = paused::resume(lab, fleet),
         Event::Pass(seconds) => lab.pass(seconds),
         Event::Report { nth, phase } => report(lab, nth, phase),
         Event::Answer(yes) => {
@@ -213,7 +222,8 @@ fn work(lab: &mut Lab) {
             known(ObjectKind::ALL),
             known(&[ObjectKind::ReplicaSet, ObjectKind::Deployment, ObjectKind::Pod]),
         );
-        let enabled = lab.clusters[CLUSTER].doc.mode == Mode::Act;
+        let mode = lab.clusters[CLUSTER].doc.mode;
+        let paused = !lab.pauses.is_empty();
         for job in lab.dispatch() {
             let in_cluster = !job.cluster_uid.is_empty();
             let is_known = match crate::testing::action_of(&job) {
@@ -227,8 +237,14 @@ fn work(lab: &mut Lab) {
                 ) => true,
                 None => false,
             };
-            assert!(is_known && (!in_cluster || enabled), "{job:?}");
             let by_rule = job.approvals.iter().any(|a| a.by.starts_with("policy:"));
+            let may = match mode {
+                Mode::Off | Mode::Observe => false,
+                Mode::Recommend => !by_rule,
+                Mode::Act => true,
+            };
+            assert!(is_known && (!in_cluster || may), "{job:?}");
+            assert!(!paused, "{job:?}");
             assert!(!in_storm || !by_rule, "automatic in a storm: {job:?}");
             assert_eq!(job.approvals.len(), usize::from(job.requested_by == NIMBUS || job.needs_approval));
             for approval in &job.approvals {

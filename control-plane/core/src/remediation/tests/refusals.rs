@@ -14,7 +14,7 @@ fn a_cluster_that_is_not_enabled_is_only_observed() {
         [(crash_loop(), IncidentKind::PodCrashLoop), (stuck_rollout(), IncidentKind::RolloutStuck)]
     {
         let cluster = lab.clusters[CLUSTER].clone();
-        let changes = remediation::disable(&cluster, &[], "operator", lab.now).unwrap();
+        let changes = remediation::disable(&cluster, &[], false, "operator", lab.now).unwrap();
         lab.commit(changes);
         assert!(lab.settle().is_empty());
         let incident = lab.open(kind);
@@ -29,7 +29,7 @@ fn a_cluster_that_is_not_enabled_is_only_observed() {
         assert_eq!(lab.live_approvals(), 0, "nobody is asked in vain");
 
         let cluster = lab.clusters[CLUSTER].clone();
-        let changes = remediation::enable(&cluster, &[], "operator", lab.now).unwrap();
+        let changes = remediation::enable(&cluster, &[], Some(Mode::Act), "operator", lab.now).unwrap();
         lab.commit(changes);
         let jobs = lab.settle();
         assert_eq!(jobs.len() + lab.live_approvals(), 1, "enabled, it goes on");
@@ -59,7 +59,8 @@ fn a_pending_request_is_void_when_the_cluster_is_disabled() {
     assert_eq!(lab.live_approvals(), 1);
     let cluster = lab.clusters[CLUSTER].clone();
     let changes =
-        remediation::disable(&cluster, &[ActionKind::RollbackDeployment], "operator", lab.now).unwrap();
+        remediation::disable(&cluster, &[ActionKind::RollbackDeployment], false, "operator", lab.now)
+            .unwrap();
     lab.commit(changes);
     lab.settle();
     assert_eq!(lab.live_approvals(), 0);

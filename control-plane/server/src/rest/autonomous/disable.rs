@@ -19,7 +19,7 @@ use crate::rest::retry::until_alone;
     post, path = "/api/v1/autonomous/{cluster}/disable", operation_id = "disable",
     tag = "autonomous", request_body = DisableRequest,
     params(("cluster" = String, Path, description = "UID or name")),
-    description = "Jobs in flight are not cancelled.",
+    description = "Jobs in flight are not cancelled. With `off` the incidents of the cluster are closed, as not known to be put right.",
     responses((status = 200, description = "How far Nimbus may go there now", body = AutonomousStatus))
 )]
 pub async fn disable(
@@ -30,7 +30,10 @@ pub async fn disable(
     Body(request): Body<DisableRequest>,
 ) -> Result<Json<AutonomousStatus>, ApiError> {
     let rules = super::named(request.rules.as_deref())?;
-    Ok(Json(until_alone(|| attempt(&app, &caller, &cluster, &rules, request.dry_run)).await?))
+    if request.off && !rules.is_empty() {
+        return Err(ApiError::invalid("off", "false where `rules` names some", "true"));
+    }
+    Ok(Json(until_alone(|| attempt(&app, &caller, &cluster, &rules, &request)).await?))
 }
 
 async fn attempt(
@@ -38,9 +41,9 @@ async fn attempt(
     caller: &Principal,
     cluster: &str,
     rules: &[ActionKind],
-    dry_run: bool,
+    request: &DisableRequest,
 ) -> Result<AutonomousStatus, ApiError> {
     let found = super::find(app, cluster).await?;
-    let changes = remediation::disable(&found, rules, caller.name(), app.now())?;
-    super::commit_or_preview(app, &found, changes, dry_run).await
+    let changes = remediation::disable(&found, rules, request.off, caller.name(), app.now())?;
+    super::commit_or_preview(app, &found, changes, request.dry_run).await
 }

@@ -4,6 +4,9 @@ pub mod disable;
 pub mod enable;
 pub mod history;
 pub mod list;
+pub mod pause;
+pub mod pauses;
+pub mod resume;
 pub mod rules;
 
 use nimbus_api::AutonomousStatus;

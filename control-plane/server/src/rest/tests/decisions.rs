@@ -313,10 +313,10 @@ async fn a_cluster_is_enabled_by_rule_shown_dry_and_disabled_again() {
     let order =
         async |what: &str, body: Value| api.post(&format!("/api/v1/autonomous/prod/{what}"), body).await;
     let cluster = async || -> Cluster { api.app.store().get(CLUSTER).await.unwrap().unwrap().doc };
-    let would = order("enable", json!({"rules": ["restart_pod"], "dry_run": true})).await.ok();
+    let would = order("enable", json!({"rules": ["restart_pod"], "mode": "act", "dry_run": true})).await.ok();
     assert_eq!((&would["state"], &would["enabled"]), (&"act".into(), &json!(["restart_pod"])));
     assert_eq!(cluster().await.mode, Mode::Observe);
-    order("enable", json!({"rules": ["restart_pod"]})).await.ok();
+    order("enable", json!({"rules": ["restart_pod"], "mode": "act"})).await.ok();
     assert_eq!((cluster().await.mode, cluster().await.enabled), (Mode::Act, vec![ActionKind::RestartPod]));
     order("enable", json!({})).await.ok();
     assert!(cluster().await.enabled.contains(&ActionKind::RollbackDeployment));
@@ -330,6 +330,27 @@ async fn a_cluster_is_enabled_by_rule_shown_dry_and_disabled_again() {
     api.post("/api/v1/autonomous/nowhere/enable", json!({})).await.problem(404, "not_found");
     let actions = api.actions().await;
     assert_eq!(actions.len(), 3, "{actions:?}");
+}
+
+#[tokio::test]
+async fn a_cluster_asks_before_it_acts_and_can_be_switched_off() {
+    let api = TestApi::with(site()).await;
+    let order =
+        async |what: &str, body: Value| api.post(&format!("/api/v1/autonomous/prod/{what}"), body).await;
+    let asks = order("enable", json!({})).await.ok();
+    assert_eq!(asks["state"], "recommend", "until somebody says act");
+    assert_eq!(order("enable", json!({"mode": "act"})).await.ok()["state"], "act");
+    assert_eq!(order("enable", json!({})).await.ok()["state"], "act");
+    for mode in ["observe", "off", "fly"] {
+        let problem = order("enable", json!({"mode": mode})).await.problem(400, "invalid");
+        assert!(problem["expected"].as_str().unwrap().contains("recommend"), "{problem}");
+    }
+    order("disable", json!({"off": true, "rules": ["restart_pod"]})).await.problem(400, "invalid");
+    let off = order("disable", json!({"off": true})).await.ok();
+    assert_eq!((&off["state"], &off["enabled"]), (&json!("off"), &json!([])));
+    assert!(off["reason"].as_str().unwrap().contains("nothing of it is an incident"), "{off}");
+    let cluster = api.get("/api/v1/clusters/prod").await.ok();
+    assert_ne!(cluster["state"], "healthy", "what nobody judges is not called healthy: {cluster}");
 }
 
 #[tokio::test]

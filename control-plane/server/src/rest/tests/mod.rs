@@ -8,6 +8,7 @@ mod decisions;
 mod drain;
 mod fleet;
 mod lists;
+mod pauses;
 mod site;
 mod tokens;
 

@@ -28,6 +28,7 @@ pub fn agent(agent: &model::Agent, fleet: &Fleet) -> api::Agent {
         pace: fleet.pace(agent),
         transport: fleet.transport(agent),
         roots: agent.roots.iter().map(root).collect(),
+        paused: agent.paused.clone(),
         problems: agent.problems.clone(),
         dropped: agent.dropped,
         revoked_at: agent.revoked_at,
@@ -81,7 +82,8 @@ fn state_and_reason(agent: &model::Agent, fleet: &Fleet) -> (&'static str, Strin
         ("disconnected", "not connected: what it watches is unknown".to_owned())
     } else {
         let trouble = agent.roots.iter().map(|root| &root.problem).find(|problem| !problem.is_empty());
-        ("connected", agent.problems.first().or(trouble).cloned().unwrap_or_default())
+        let first = agent.paused.as_ref().or(agent.problems.first()).or(trouble);
+        ("connected", first.cloned().unwrap_or_default())
     }
 }
 

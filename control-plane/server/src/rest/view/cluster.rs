@@ -13,6 +13,7 @@ pub fn cluster(doc: &Cluster, fleet: &Fleet) -> api::Cluster {
     let loud = number(fleet.unsilenced_incidents(&doc.uid).count());
     let (state, reason) = match &picture.counts {
         Err(why) => ("unknown", why.clone()),
+        Ok(_) if doc.mode == Mode::Off => ("unknown", "off: nothing of it is judged".to_owned()),
         Ok(_) if loud > 0 => ("degraded", first(loud, fleet, &doc.uid)),
         Ok(_) => ("healthy", String::new()),
     };
@@ -53,6 +54,16 @@ fn first(loud: u32, fleet: &Fleet, uid: &str) -> String {
     if loud == 1 { format!("1 incident: {title}") } else { format!("{loud} incidents, among them: {title}") }
 }
 
+/// Why nothing is asked for or done there, as nobody enabled it.
+fn not_enabled(doc: &Cluster) -> Option<String> {
+    let next = format!("`nimbus autonomous enable --cluster {}`", doc.name);
+    match doc.mode {
+        Mode::Off => Some(format!("off: nothing of it is an incident; {next} changes that")),
+        Mode::Observe => Some(format!("observe only; {next} lets Nimbus ask and act")),
+        Mode::Recommend | Mode::Act => None,
+    }
+}
+
 /// How far Nimbus may go in a cluster, and what keeps it from going there.
 pub fn autonomous(doc: &Cluster, fleet: &Fleet) -> api::AutonomousStatus {
     let picture = fleet.overview(&doc.uid);
@@ -60,12 +71,19 @@ pub fn autonomous(doc: &Cluster, fleet: &Fleet) -> api::AutonomousStatus {
     let allowed = picture.actor.as_ref().map(|agent| agent.allowed_actions.as_slice()).unwrap_or_default();
     let enabled: Vec<String> = doc.enabled.iter().map(ToString::to_string).collect();
     let forbidden: Vec<String> = enabled.iter().filter(|action| !allowed.contains(action)).cloned().collect();
-    let reason = if doc.mode == Mode::Observe {
-        format!("observe only; `nimbus autonomous enable --cluster {}` lets Nimbus act", doc.name)
+    let scope = Scope::Cluster(doc.uid.clone());
+    let mut pauses = fleet.docs.pauses.iter().map(|pause| &pause.doc);
+    let pause = pauses.find(|pause| pause.covers(&scope, None));
+    let reason = if let Some(pause) = pause {
+        pause.sentence()
+    } else if let Some(why) = not_enabled(doc) {
+        why
     } else if let Err(why) = &picture.counts {
         why.clone()
     } else if let Err(why) = &picture.actor {
         why.clone()
+    } else if let Some(paused) = picture.actor.as_ref().ok().and_then(|agent| agent.paused.as_ref()) {
+        format!("its agent says: {paused}")
     } else if let Some(storm) = storm {
         storm.title.clone()
     } else if forbidden.is_empty() {
@@ -84,6 +102,7 @@ pub fn autonomous(doc: &Cluster, fleet: &Fleet) -> api::AutonomousStatus {
         created_at: doc.created_at,
         cluster: doc.name.clone(),
         state: doc.mode.to_string(),
+        paused: pause.is_some(),
         reason,
         enabled,
         forbidden,

@@ -1,0 +1,79 @@
+//! Decides what is written when a person pauses Nimbus in a cluster or the whole fleet, and when one lets it go on.
+
+use jiff::Timestamp;
+
+use super::record::Record;
+use crate::model::{ChangeSet, Cluster, Pause, Removed, Versioned};
+
+/// Longest reason of a pause that is kept, bytes; the rest is cut off. The API takes no longer one.
+pub const MAX_PAUSE_REASON: usize = 4_000;
+
+/// What a person says of a pause, or of its end.
+#[derive(Debug, Clone, Copy)]
+pub struct PauseOrder<'a> {
+    /// The cluster; `None`: the fleet, which is every cluster and every host.
+    pub cluster: Option<&'a Cluster>,
+    /// Who says it.
+    pub by: &'a str,
+    /// Why; may be empty.
+    pub reason: &'a str,
+}
+
+impl PauseOrder<'_> {
+    /// The pause that this is about, as it would begin now.
+    fn pause(&self, now: Timestamp) -> Pause {
+        let reason = &self.reason[..self.reason.floor_char_boundary(MAX_PAUSE_REASON)];
+        Pause {
+            cluster_uid: self.cluster.map(|cluster| cluster.uid.clone()),
+            cluster: self.cluster.map(|cluster| cluster.name.clone()).unwrap_or_default(),
+            by: self.by.to_owned(),
+            reason: reason.to_owned(),
+            since: now,
+        }
+    }
+
+    fn in_force<'p>(&self, pauses: &'p [Versioned<Pause>]) -> Option<&'p Versioned<Pause>> {
+        let uid = self.cluster.map(|cluster| &cluster.uid);
+        pauses.iter().find(|pause| pause.doc.cluster_uid.as_ref() == uid)
+    }
+}
+
+/// Pauses it: from the commit on no job is made there and none that waits is sent. What is paused already stays as it is, with
+/// who paused it first and why.
+pub fn pause(pauses: &[Versioned<Pause>], order: PauseOrder<'_>, now: Timestamp) -> ChangeSet {
+    let mut record = Record::new(now);
+    if order.in_force(pauses).is_none() {
+        let pause = order.pause(now);
+        let text = format!("paused {}{}", pause.what(), because(&pause.reason));
+        record.audit_by(order.by, "autonomous.paused", &subject(&pause), &pause.cluster, text);
+        record.changes.pauses.push(Versioned::new(pause));
+    }
+    record.changes
+}
+
+/// Lets it go on. What is not paused stays as it is; so does the fleet's pause when a cluster may go on, and a cluster's when the
+/// fleet may.
+pub fn resume(pauses: &[Versioned<Pause>], order: PauseOrder<'_>, now: Timestamp) -> ChangeSet {
+    let mut record = Record::new(now);
+    if let Some(found) = order.in_force(pauses) {
+        let pause = &found.doc;
+        let text = format!(
+            "resumed {}, which {} paused at {:.0}{}",
+            pause.what(),
+            pause.by,
+            pause.since,
+            because(order.reason)
+        );
+        record.audit_by(order.by, "autonomous.resumed", &subject(pause), &pause.cluster, text);
+        record.changes.removed.push(Removed::of(found));
+    }
+    record.changes
+}
+
+fn subject(pause: &Pause) -> String {
+    pause.cluster_uid.clone().unwrap_or_else(|| "fleet".to_owned())
+}
+
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
+}

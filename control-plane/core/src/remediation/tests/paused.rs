@@ -1,0 +1,146 @@
+//! Scenes of a person who pauses Nimbus in a cluster or the fleet, and of one who pauses an agent on its own side.
+
+use nimbus_protocol::v1::{JobReport, job_report::Phase};
+
+use super::*;
+use crate::approval::Decision;
+use crate::model::*;
+use crate::remediation::{self, DecideError, PauseOrder};
+use crate::testing::lab::agent_id;
+
+/// Pauses the cluster of the tests, or the fleet.
+pub(super) fn pause(lab: &mut Lab, whole_fleet: bool, reason: &str) -> bool {
+    let cluster = lab.clusters[CLUSTER].doc.clone();
+    let order = PauseOrder { cluster: (!whole_fleet).then_some(&cluster), by: "operator", reason };
+    let pauses: Vec<_> = lab.pauses.values().cloned().collect();
+    let changes = remediation::pause(&pauses, order, lab.now);
+    lab.commit(changes)
+}
+
+pub(super) fn resume(lab: &mut Lab, whole_fleet: bool) -> bool {
+    let cluster = lab.clusters[CLUSTER].doc.clone();
+    let order = PauseOrder { cluster: (!whole_fleet).then_some(&cluster), by: "operator", reason: "" };
+    let pauses: Vec<_> = lab.pauses.values().cloned().collect();
+    let changes = remediation::resume(&pauses, order, lab.now);
+    lab.commit(changes)
+}
+
+#[test]
+fn nothing_is_begun_in_a_paused_cluster_and_what_is_wrong_is_seen_all_the_same() {
+    for whole_fleet in [false, true] {
+        let mut lab = crash_loop();
+        pause(&mut lab, whole_fleet, "disks are moved");
+        assert!(lab.settle().is_empty());
+        let incident = lab.open(IncidentKind::PodCrashLoop);
+        assert_eq!(incident.state, IncidentState::Open);
+        assert!(incident.plan_id.is_some(), "it is diagnosed and planned");
+        let expected = if whole_fleet { "--fleet" } else { "--cluster prod" };
+        for text in ["operator paused", "(disks are moved)", "nimbus autonomous resume", expected] {
+            assert!(incident.reason.contains(text), "{text}: {}", incident.reason);
+        }
+        resume(&mut lab, whole_fleet);
+        assert_eq!(lab.settle().len(), 1, "nothing else held it back");
+        assert_eq!((lab.audited("autonomous.paused"), lab.audited("autonomous.resumed")), (1, 1));
+    }
+}
+
+#[test]
+fn a_pause_of_another_cluster_holds_nothing_here() {
+    let mut lab = crash_loop();
+    let other =
+        Cluster { uid: "another".into(), name: "staging".into(), ..lab.clusters[CLUSTER].doc.clone() };
+    let order = PauseOrder { cluster: Some(&other), by: "operator", reason: "" };
+    let changes = remediation::pause(&[], order, lab.now);
+    lab.commit(changes);
+    assert_eq!(lab.settle().len(), 1);
+}
+
+#[test]
+fn people_are_asked_meanwhile_and_what_they_approved_goes_out_afterwards() {
+    let mut lab = stuck_rollout();
+    pause(&mut lab, false, "");
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    assert!(lab.settle().is_empty(), "an approval is no way round a pause");
+    assert!(lab.open(IncidentKind::RolloutStuck).reason.contains("approved by operator; paused:"));
+    resume(&mut lab, false);
+    assert_eq!(lab.settle().len(), 1);
+}
+
+#[test]
+fn an_order_of_a_person_is_refused_with_who_paused_it() {
+    let mut lab = drifted_file();
+    pause(&mut lab, true, "");
+    lab.settle();
+    let id = lab.open(IncidentKind::FileDrift).id;
+    let mut ids = lab.ids.clone();
+    let error = remediation::accept_baseline(&lab.snapshot(), id, "operator", lab.now, &mut ids).unwrap_err();
+    assert!(
+        matches!(&error, DecideError::NotAllowed(why) if why.contains("operator paused the fleet")),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_host_is_paused_with_the_cluster_that_it_is_a_node_of() {
+    for (bound, expected) in [(Some(CLUSTER), 0), (None, 1)] {
+        let mut lab = drifted_file();
+        let agent = lab.agents.get_mut(&agent_id().to_string()).unwrap();
+        agent.doc.bound_cluster = bound.map(Into::into);
+        agent.doc.cluster_uid = None;
+        lab.settle();
+        lab.decide("operator", Decision::Approve, "").unwrap();
+        pause(&mut lab, false, "");
+        assert_eq!(lab.settle().len(), expected, "{bound:?}");
+    }
+}
+
+#[test]
+fn what_was_begun_is_finished() {
+    let mut lab = crash_loop();
+    let jobs = lab.settle();
+    lab.apply(&jobs[0]);
+    pause(&mut lab, true, "");
+    let report =
+        JobReport { job_id: jobs[0].job_id.clone(), phase: Phase::Succeeded.into(), ..JobReport::default() };
+    let agent = jobs[0].agent_id.parse().unwrap();
+    let changes = lab.look(|s| remediation::report(s, agent, &report, lab.now));
+    assert!(lab.commit(changes));
+    assert!(lab.jobs[&jobs[0].job_id].doc.state.is_final());
+}
+
+#[test]
+fn an_agent_that_was_paused_on_its_own_side_gets_nothing() {
+    let mut lab = crash_loop();
+    let paused = Some("paused on this side by root since 02:14: disks are moved".to_owned());
+    lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.paused = paused;
+    assert!(lab.settle().is_empty());
+    let reason = lab.open(IncidentKind::PodCrashLoop).reason.clone();
+    assert!(reason.contains("agent edge says: paused on this side by root"), "{reason}");
+    lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.paused = None;
+    assert_eq!(lab.settle().len(), 1);
+}
+
+#[test]
+fn a_second_pause_keeps_the_first_and_each_is_ended_by_itself() {
+    let mut lab = crash_loop();
+    assert!(!resume(&mut lab, true), "nothing is paused");
+    assert!(pause(&mut lab, true, "first"));
+    lab.pass(60);
+    assert!(!pause(&mut lab, true, "second"));
+    let kept = lab.pauses.values().next().unwrap().doc.clone();
+    assert_eq!((kept.reason.as_str(), kept.since), ("first", crate::testing::at(0)));
+    assert!(pause(&mut lab, false, ""));
+    assert!(resume(&mut lab, true));
+    assert!(lab.settle().is_empty(), "the cluster's own pause is another one");
+    assert!(resume(&mut lab, false));
+    assert_eq!(lab.settle().len(), 1);
+}
+
+#[test]
+fn a_reason_has_a_bound() {
+    let mut lab = crash_loop();
+    pause(&mut lab, true, &"ä".repeat(remediation::MAX_PAUSE_REASON));
+    assert_eq!(lab.pauses["fleet"].doc.reason.len(), remediation::MAX_PAUSE_REASON);
+}

@@ -1,0 +1,48 @@
+//! What each agent is told of pauses: made anew with every commit, so that a pause reaches the agents as soon as it is stored.
+
+use std::collections::HashMap;
+
+use nimbus_control_core::model::{Pause, Scope, SharedAgent, Versioned};
+use nimbus_protocol::ids::AgentId;
+use nimbus_protocol::{to_micros, v1};
+
+/// Who is paused.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Paused {
+    fleet: Option<v1::Pause>,
+    /// Agents that act in a paused cluster, or on one of its nodes.
+    agents: HashMap<AgentId, v1::Pause>,
+}
+
+impl Paused {
+    /// By these pauses.
+    pub(super) fn of(pauses: &[Versioned<Pause>], agents: &[SharedAgent]) -> Self {
+        let mut paused = Self::default();
+        for pause in pauses.iter().map(|pause| &pause.doc) {
+            if pause.cluster_uid.is_none() {
+                paused.fleet = Some(frame(pause));
+                continue;
+            }
+            let here = agents.iter().map(|agent| &agent.doc).filter(|agent| {
+                agent.revoked_at.is_none() && pause.covers(&Scope::Host(agent.id), Some(agent))
+            });
+            paused.agents.extend(here.map(|agent| (agent.id, frame(pause))));
+        }
+        paused
+    }
+
+    /// What this agent is to know: the pause of the fleet, of its cluster, or that there is none.
+    pub fn frame_for(&self, agent: AgentId) -> v1::Pause {
+        self.fleet.as_ref().or_else(|| self.agents.get(&agent)).cloned().unwrap_or_default()
+    }
+}
+
+fn frame(pause: &Pause) -> v1::Pause {
+    v1::Pause {
+        paused: true,
+        what: pause.what(),
+        by: pause.by.clone(),
+        reason: pause.reason.clone(),
+        since_us: to_micros(pause.since),
+    }
+}
