@@ -129,6 +129,7 @@ impl Agent {
             Action::Resync(_) => {
                 return Err("asked to list everything again, although nothing was lost".to_owned());
             }
+            Action::Pause(_) => return Err("a pause, although nobody paused anything".to_owned()),
             Action::Renewed(_) => return Err("a certificate that nobody asked for".to_owned()),
         }
         Ok(None)
