@@ -57,13 +57,13 @@ pub fn show(view: &View, detail: &ClusterDetail) -> String {
     layout.fact("leader", cluster.leader.as_deref().unwrap_or("none: no agent watches its objects now"));
     layout.gap();
     let rules: Vec<String> = cluster.enabled.iter().map(|rule| readable(rule)).collect();
-    let (mode, enable) = match cluster.mode.as_str() {
+    let (how_far, enable) = match cluster.mode.as_str() {
         "act" => (format!("act: {}", rules.join(", ")), false),
         "recommend" => (format!("recommend, a person is asked for each: {}", rules.join(", ")), false),
         "off" => ("off: nothing of it is an incident".to_owned(), true),
         _ => ("observe: incidents are opened and remedies planned, nothing is changed".to_owned(), true),
     };
-    layout.fact("mode", &mode);
+    layout.fact("mode", &how_far);
     if enable {
         layout.command(&format!("nimbus autonomous enable --cluster {}", cluster.name));
     }

@@ -57,7 +57,7 @@ pub(super) fn require_permission(
         let asks = plan.needs_approval || plan.requested_by != "nimbus";
         match mode {
             Mode::Off | Mode::Observe => {
-                require(found, 12, false, || format!("the cluster is in mode {mode}"))
+                require(found, 12, false, || format!("the cluster is in mode {mode}"));
             }
             Mode::Recommend => require(found, 12, asks, || {
                 "the cluster is in mode recommend: a person has to be asked".to_owned()

@@ -17,18 +17,18 @@ pub struct Paused {
 impl Paused {
     /// By these pauses.
     pub(super) fn of(pauses: &[Versioned<Pause>], agents: &[SharedAgent]) -> Self {
-        let mut paused = Self::default();
+        let mut who = Self::default();
         for pause in pauses.iter().map(|pause| &pause.doc) {
             if pause.cluster_uid.is_none() {
-                paused.fleet = Some(frame(pause));
+                who.fleet = Some(frame(pause));
                 continue;
             }
             let here = agents.iter().map(|agent| &agent.doc).filter(|agent| {
                 agent.revoked_at.is_none() && pause.covers(&Scope::Host(agent.id), Some(agent))
             });
-            paused.agents.extend(here.map(|agent| (agent.id, frame(pause))));
+            who.agents.extend(here.map(|agent| (agent.id, frame(pause))));
         }
-        paused
+        who
     }
 
     /// What this agent is to know: the pause of the fleet, of its cluster, or that there is none.

@@ -380,8 +380,8 @@ async fn a_pod_whose_enrolment_is_under_way_goes_with_its_cluster() {
         api.app.commit(&ChangeSet { agents, ..ChangeSet::default() }).await.unwrap();
         drop(enrolling);
     };
-    let removes = api.post("/api/v1/clusters/prod/remove", json!({"force": true}));
-    let (removed, ()) = tokio::join!(removes, enrols);
+    let order = api.post("/api/v1/clusters/prod/remove", json!({"force": true}));
+    let (removed, ()) = tokio::join!(order, enrols);
     assert_eq!(removed.ok()["agents"], 2, "the one that came meanwhile is refused too");
     let all = api.app.store().all::<Agent>().await.unwrap();
     assert!(all.iter().filter(|agent| agent.doc.bound_cluster.is_some()).all(|a| a.doc.revoked_at.is_some()));
