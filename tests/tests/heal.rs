@@ -9,6 +9,7 @@
 
 use nimbus_tests::plane::QUICK;
 use nimbus_tests::postgres::Postgres;
+use nimbus_tests::process::binary;
 use nimbus_tests::rig::workloads::{DeploymentSpec, Fault, Workloads, is_ready};
 use nimbus_tests::site::{PATIENCE, Site, cluster_uid, policy_for};
 use nimbus_tests::wait::{Seen, wait_for};
@@ -289,4 +290,57 @@ async fn without_leave_nothing_happens_and_the_reason_is_in_the_incident() {
     site.agent.set_policy(&policy_for(&uid)).unwrap();
     site.incident_in("pod_crash_loop", namespace, "resolved").await.unwrap();
     assert_ne!(workloads.pod_names("api").await.unwrap(), vec![pod]);
+}
+
+/// Runs the agent's own switch, as a person on its side would.
+fn switch(site: &Site, command: &str) -> String {
+    let mut program = std::process::Command::new(binary("nimbus-agent").unwrap());
+    program.args([command, "--data-dir"]).arg(site.agent.data_dir());
+    let output = program.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+async fn nimbus(site: &Site, words: &[&str]) {
+    let (code, said) = site.plane.nimbus(words).await.unwrap();
+    assert_eq!(code, Some(0), "{words:?}: {said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_cluster_waits_on_either_side_and_one_that_recommends_asks() {
+    let site = Site::start(None, QUICK).await.unwrap();
+    site.enable().await.unwrap();
+    let name = site.cluster_name().await.unwrap();
+    let says = |word: &'static str| move |i: &Value| i["reason"].as_str().is_some_and(|r| r.contains(word));
+    let workloads = healthy(&site, "pause", "api", 2).await.unwrap();
+    let pod = workloads.pod_names("api").await.unwrap().remove(0);
+    let namespace = workloads.namespace();
+
+    // On both sides: the agent's own pause is what is left when the control plane's ends.
+    nimbus(&site, &["autonomous", "pause", "--cluster", &name, "--reason", "disks are moved"]).await;
+    assert!(switch(&site, "pause").contains("from now on"));
+    workloads.break_pod(&pod, &Fault::Crash).await.unwrap();
+    site.incident_where("pod_crash_loop", namespace, "paused", says("disks are moved")).await.unwrap();
+    nimbus(&site, &["autonomous", "resume", "--cluster", &name]).await;
+    site.incident_where("pod_crash_loop", namespace, "paused there", says("nimbus-agent resume"))
+        .await
+        .unwrap();
+    assert_eq!(site.plane.items("/jobs").await.unwrap(), Vec::<Value>::new());
+    assert!(workloads.pod_names("api").await.unwrap().contains(&pod), "untouched");
+    assert!(switch(&site, "resume").contains("goes on"));
+    site.incident_in("pod_crash_loop", namespace, "resolved").await.unwrap();
+    assert!(!workloads.pod_names("api").await.unwrap().contains(&pod));
+
+    // What went by itself just now waits for a person once the cluster only recommends.
+    nimbus(&site, &["autonomous", "enable", "--cluster", &name, "--mode", "recommend"]).await;
+    let workloads = healthy(&site, "asks", "shop", 2).await.unwrap();
+    let pod = workloads.pod_names("shop").await.unwrap().remove(0);
+    workloads.break_pod(&pod, &Fault::Crash).await.unwrap();
+    let incident =
+        site.incident_in("pod_crash_loop", workloads.namespace(), "waiting_approval").await.unwrap();
+    assert!(workloads.pod_names("shop").await.unwrap().contains(&pod), "untouched");
+    site.approve(&incident).await.unwrap();
+    let healed = site.incident_in("pod_crash_loop", workloads.namespace(), "resolved").await.unwrap();
+    let jobs = site.jobs_of(&healed).await.unwrap();
+    assert!(jobs.iter().all(|job| job["approval_id"].is_string()), "{jobs:?}");
 }
