@@ -1,4 +1,4 @@
-//! Finds the values of headers `Authorization` that stand in a list, as Go prints headers and as JSON and YAML have them:
+//! Finds the values of headers `Authorization` and `Cookie` that stand in a list, as Go prints headers and as JSON and YAML have them:
 //! `Authorization:[Digest username="joe", response="x"]`, `"Authorization":["Token x"]`, `"Authorization":[]string{"Token x"}`.
 
 use std::ops::Range;
@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 use crate::secret::rules::Form;
 
 /// What such a header begins with, up to the sign that opens its list.
-const BEGIN: &str =
-    r#"(?i)\b(?:proxy-)?authorization["']?[ \t]*(?::|=>?|,)[ \t]*(?:\[\][ \t]*string[ \t]*\{|\[)"#;
-/// What is in a list when that is a credential: a scheme and what follows it, or one word with a digit in it.
-const CREDENTIAL: &str = r#"^["'\s-]*(?:[A-Za-z][\w-]*[ \t]+[^\s,;|\]]|[^\s"',\[\]]{5,}\d[^\s"',]*\s*["']?|[^\s"',\[\]]*\d[^\s"',]{5,}\s*["']?)"#;
+const BEGIN: &str = r#"(?i)\b(?:(?:proxy-)?authorization|(?:set-)?cookie)["']?[ \t]*(?::|=>?|,)[ \t]*(?:\[\][ \t]*string[ \t]*\{|\[)"#;
+/// What is in a list when that is a credential: a scheme and what follows it, which may be in quotes of its own or in the next
+/// line, a name with its value, or one word with a digit in it.
+const CREDENTIAL: &str = r#"^["'\s-]*(?:[A-Za-z][\w-]*["']?\s+["']?[^\s"',;|\]]|[^\s"',;=\[\]]+=[^\s"',;\]]{4,}|[^\s"',\[\]]{5,}\d[^\s"',]*\s*["']?|[^\s"',\[\]]*\d[^\s"',]{5,}\s*["']?)"#;
 /// Most lines of a list, and most bytes; of a longer one so much is taken.
 const LINES: usize = 32;
 const BYTES: usize = 4096;
@@ -100,6 +100,15 @@ mod tests {
             ("Proxy-Authorization: ['Digest a=\"x\"", Some("Digest a=\"x")),
             ("authorization: [\n  'Token x7',\n  'Token y7'\n]\nport: [1]", Some("Token x7',\n  'Token y7")),
             ("http.Header{\"Authorization\":[]string{\"Token x7\"}, a}", Some("Token x7")),
+            (
+                "authorization: [Digest\n  username=\"joe\", response=\"x\"]",
+                Some("Digest\n  username=\"joe\", response=\"x"),
+            ),
+            ("Authorization:[\"Digest\" \"username=joe\"]", Some("Digest\" \"username=joe")),
+            ("\"Cookie\":[\"JSESSIONID=4F7A1C9D2B\"]", Some("JSESSIONID=4F7A1C9D2B")),
+            ("{\"Cookie\":[]string{\"sid=x7Qk\"}}", Some("sid=x7Qk")),
+            ("\"Set-Cookie\": [\n \"sid=x7Qk; Path=/\"\n]", Some("sid=x7Qk; Path=/")),
+            ("cookie: [session, theme]", None),
             ("authorization: [\nname: Token x7]", None),
             ("authorization: [basic, bearer]", None),
             ("Authorization: [see the guide](https://docs.example)", None),

@@ -149,6 +149,9 @@ impl Sheet<'_> {
         }
         let mut edits = Vec::new();
         for (below, line) in self.lines[at + 1..].iter().enumerate() {
+            if self.begins_columns(at + 1 + below) {
+                break;
+            }
             match header.values(&line.judged, self.rules) {
                 Some(values) => {
                     let places = values.into_iter().filter_map(|value| place(&line.judged, value));
@@ -162,6 +165,13 @@ impl Sheet<'_> {
         is_table
     }
 
+    /// Is the line the header of another table whose columns are parted by blanks, beyond doubt?
+    fn begins_columns(&self, at: usize) -> bool {
+        let below = self.lines.get(at + 1).map(|line| line.judged.as_str());
+        let header = columns::header(&self.lines[at].judged, below, self.rules);
+        header.is_some_and(|header| header.is_table(&self.next(at), self.rules))
+    }
+
     /// Masks the fields of a table's rows whose column tells.
     fn table(&mut self, at: usize) {
         let line = &self.lines[at].judged;
@@ -171,8 +181,12 @@ impl Sheet<'_> {
         let Some(mut header) = tables::header(line, self.rules) else { return };
         let mut edits = Vec::new();
         for (below, line) in self.lines[at + 1..].iter().enumerate() {
+            // Another table, which has its own turn.
+            if header.ends_before(&line.judged, self.rules) {
+                break;
+            }
             match header.row(&line.judged, self.rules) {
-                Row::Of(values) => {
+                Row::Of(values) | Row::Shifted(values) => {
                     let places = values.into_iter().filter_map(|value| place(&line.judged, value));
                     edits.extend(places.map(|place| (below + 1, place)));
                 }

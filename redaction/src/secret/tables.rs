@@ -16,12 +16,17 @@ pub const NUMBER: &str = "#";
 /// Most rows in succession that are passed over, as they have not as many fields as the header has names.
 const PASSED: usize = 64;
 
+/// Most fields that a row may have too many for it to be known where the others stand.
+const SURPLUS: usize = 2;
+
 /// What a line below a header is.
 pub enum Row<'a> {
     /// A row, with the values in it where the header tells.
     Of(Vec<&'a str>),
     /// Something between two rows, or a row that cannot be read: the table may go on behind it.
     Other,
+    /// A row with some fields too many, as one of them has the sign in it: what may stand where the header tells.
+    Shifted(Vec<&'a str>),
     /// The table has ended before it.
     Behind,
 }
@@ -47,10 +52,12 @@ pub fn header<'a>(line: &'a str, rules: &Rules) -> Option<Header<'a>> {
     let mut signs = [',', ';', '\t', '|'].into_iter().filter(|sign| line.contains(*sign));
     let (sign, is_framed, names) = signs.find_map(|sign| {
         let is_framed = sign == '|' && (line.trim_start().starts_with('|') || line.trim_end().ends_with('|'));
-        let names: Vec<&str> = split(line, sign, is_framed).into_iter().map(|field| field.text).collect();
-        let is_header = names.len() > 1
-            && names.iter().enumerate().all(|(at, name)| is_name(name, sign) || (at == 0 && *name == NUMBER));
-        is_header.then_some((sign, is_framed, names))
+        let fields = split(line, sign, is_framed);
+        let is_header = fields.len() > 1
+            && fields.iter().enumerate().all(|(at, field)| {
+                is_name(field.text, sign != ',' || field.is_quoted) || (at == 0 && field.text == NUMBER)
+            });
+        is_header.then(|| (sign, is_framed, fields.iter().map(|field| field.text).collect::<Vec<&str>>()))
     })?;
     // With a blank behind each comma it may be a sentence, too.
     let most = if line.contains(", ") { 0 } else { PASSED };
@@ -64,14 +71,29 @@ pub fn is_in(line: &str, next: &[&str], rules: &Rules) -> bool {
     for line in next.iter().take(ROWS) {
         match header.row(line, rules) {
             Row::Of(values) if !values.is_empty() => return true,
-            Row::Of(_) | Row::Other => {}
+            Row::Of(_) | Row::Other | Row::Shifted(_) => {}
             Row::Behind => return false,
         }
     }
     false
 }
 
+/// Names that columns have, and hardly a password.
+const COLUMNS: [&str; 12] =
+    ["account", "age", "email", "host", "id", "key", "login", "name", "role", "url", "user", "username"];
+
 impl Header<'_> {
+    /// Is the line the header of another table: does a column of it tell, and is what stands where this one tells a column's
+    /// name, too?
+    pub fn ends_before(&self, line: &str, rules: &Rules) -> bool {
+        let Some(other) = header(line, rules).filter(|other| other.names.len() == self.names.len()) else {
+            return false;
+        };
+        let is_column =
+            |name: &str| COLUMNS.iter().any(|column| name.eq_ignore_ascii_case(column)) || tells(name, rules);
+        self.told.iter().all(|at| is_column(other.names[*at]))
+    }
+
     /// What the next line is. A row with too many fields, or with too few, does not end the table: a field may go on in the
     /// next line, or have the sign in it.
     pub fn row<'b>(&mut self, line: &'b str, rules: &Rules) -> Row<'b> {
@@ -84,13 +106,30 @@ impl Header<'_> {
         }
         if fields.len() != self.names.len() {
             self.passed += 1;
-            let goes_on = fields.len() > 1 && self.passed <= self.most;
-            return if goes_on { Row::Other } else { Row::Behind };
+            if fields.len() < 2 || self.passed > self.most {
+                return Row::Behind;
+            }
+            return match fields.len().checked_sub(self.names.len()) {
+                Some(surplus @ 1..=SURPLUS) => Row::Shifted(self.shifted(&fields, surplus, rules)),
+                Some(_) | None => Row::Other,
+            };
         }
         self.passed = 0;
         let told = self.told.iter().map(|at| (self.names[*at], &fields[*at]));
         let told = told.filter(|(name, field)| is_value(name, field, rules));
         Row::Of(told.map(|(_, field)| field.text).collect())
+    }
+
+    /// The fields of a row with some too many that may be what stands where the header tells: any field may have been parted.
+    fn shifted<'b>(&self, fields: &[Field<'b>], surplus: usize, rules: &Rules) -> Vec<&'b str> {
+        let mut values = Vec::new();
+        for (at, field) in fields.iter().enumerate() {
+            let told = self.told.iter().find(|told| (**told..=**told + surplus).contains(&at));
+            if told.is_some_and(|told| is_value(self.names[*told], field, rules)) {
+                values.push(field.text);
+            }
+        }
+        values
     }
 }
 
@@ -168,9 +207,9 @@ fn end_of_quotes(inside: &str, sign: char) -> Option<usize> {
     None
 }
 
-/// Commas stand in sentences, too: there a name is one word.
-fn is_name(field: &str, sign: char) -> bool {
-    let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.') || (c == ' ' && sign != ',');
+/// Commas stand in sentences, too: between these a name without quotes is one word.
+fn is_name(field: &str, may_have_blanks: bool) -> bool {
+    let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.') || (c == ' ' && may_have_blanks);
     field.chars().count() <= 40 && field.starts_with(char::is_alphabetic) && field.chars().all(part)
 }
 
