@@ -310,6 +310,56 @@ fn a_first_install_with_a_wrong_secret_or_a_claim_without_a_volume_is_corrected(
     }
 }
 
+/// A pod that runs keeps its copy of a Secret that was deleted, and a claim whose volume is gone had one.
+#[test]
+fn what_a_pod_runs_on_is_kept_though_it_was_deleted_beside_it() {
+    let own = "nimbus-control-plane";
+    let claim = "nimbus-control-plane-data";
+    let runs = |mut set: Value| {
+        set["status"] = json!({"readyReplicas": 1});
+        set
+    };
+    let sqlite = || stateful_set(own, claim, "", false);
+    for (there, set, values) in [
+        (json!({"secret/k": {}}), runs(stateful_set(own, "", "k", true)), "replicas=1"),
+        (json!({"secret/k": {}}), runs(stateful_set(own, claim, "k", false)), "keys.existingSecret=l"),
+        (json!({"claim/nimbus-control-plane-data": {}}), runs(sqlite()), "database.existingSecret=d"),
+        (
+            json!({"claim/nimbus-control-plane-data": {"status": {"phase": "Lost"}}}),
+            sqlite(),
+            "fullnameOverride=y",
+        ),
+    ] {
+        let said = keeps_beside(&there, &json!([set]), &json!({}), values);
+        assert!(said.contains("expected"), "{there}, {set}, {values}: {said}");
+    }
+}
+
+/// Kubernetes refuses another class with words of its own, after the release is marked as failed.
+#[test]
+fn a_claim_of_another_class_is_refused_with_how_it_is_corrected() {
+    let said = |claim: &Value, class: &str| {
+        let judge = "include \"nimbus-control-plane.check.class\" (dict \"root\" . \"claim\" .Values.found)";
+        let given = format!("found={claim}");
+        let class = format!("persistence.storageClass={class}");
+        asked(PLANE, judge, &["--set-json", &given, "--set-string", &class]).unwrap()
+    };
+    let claim = |class: &str, phase: &str| {
+        json!({"metadata": {"name": "c"}, "spec": {"storageClassName": class}, "status": {"phase": phase}})
+    };
+    let pending = said(&claim("wrong", "Pending"), "right");
+    let words = ["persistence.storageClass: expected \"wrong\"", "found \"right\"", "kubectl -n ops delete pvc c"];
+    assert!(words.iter().all(|word| pending.contains(word)), "{pending}");
+    let bound = said(&claim("wrong", "Bound"), "right");
+    assert!(bound.contains("docs/backup.md") && !bound.contains("delete pvc"), "{bound}");
+    for (claim, class) in
+        [(claim("right", "Pending"), "right"), (claim("", "Pending"), "-"), (json!({}), "right"), (json!(null), "right")]
+    {
+        let said = said(&claim, class);
+        assert!(!said.contains("expected"), "{claim}, {class}: {said}");
+    }
+}
+
 /// Named as one of the user's own, a claim that the chart made is no longer among what it makes, so that helm takes it away.
 #[test]
 fn a_claim_that_helm_would_delete_is_not_taken_for_one_of_yours() {

@@ -29,12 +29,35 @@ pub enum Switch {
     },
 }
 
+/// Where an agent keeps its data that a package or a person started: the unit's state directory, and this program's own default.
+const USUAL: [&str; 2] = ["/var/lib/nimbus/agent", "/var/lib/nimbus-agent"];
+
 /// Which agent of this host.
 #[derive(Debug, Args)]
 pub struct AgentDir {
-    /// The agent's data directory
-    #[arg(long, value_name = "DIR", env = "NIMBUS_DATA_DIR", default_value = "/var/lib/nimbus-agent")]
-    data_dir: PathBuf,
+    /// The agent's data directory [default: /var/lib/nimbus/agent or /var/lib/nimbus-agent, where an agent was]
+    #[arg(long, value_name = "DIR", env = "NIMBUS_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl AgentDir {
+    /// The one that was named, or the usual one in which an agent was.
+    fn path(&self, usual: &[&str]) -> Result<PathBuf, SwitchError> {
+        if let Some(named) = &self.data_dir {
+            return is_an_agents(named).map(|()| named.clone());
+        }
+        let usual: Vec<&Path> = usual.iter().map(Path::new).collect();
+        let mut used = usual.iter().filter(|dir| is_an_agents(dir).is_ok());
+        match (used.next(), used.next()) {
+            (Some(one), None) => Ok(one.to_path_buf()),
+            (Some(_), Some(_)) => Err(SwitchError::Several(usual.iter().map(|dir| dir.to_path_buf()).collect())),
+            // What is wrong with the first one: what cannot be read may be an agent's.
+            (None, _) => {
+                let first = usual.first().copied().unwrap_or(Path::new("."));
+                is_an_agents(first).map(|()| first.to_owned())
+            }
+        }
+    }
 }
 
 /// Why an agent could not be paused or resumed.
@@ -50,6 +73,9 @@ pub enum SwitchError {
         /// What is there.
         found: &'static str,
     },
+    /// Agents were in both usual directories.
+    #[error("expected one data directory of an agent, found several: {}; name it with --data-dir or NIMBUS_DATA_DIR", shown(.0))]
+    Several(Vec<PathBuf>),
     /// The file could not be written or removed.
     #[error(
         "expected to change {path}, found: {source}; nothing was changed: run it as the agent's user or as root"
@@ -72,9 +98,12 @@ impl Switch {
 
     /// Does it; what is so from now on, for a person.
     pub fn run(&self, by: &str, now: jiff::Timestamp) -> Result<String, SwitchError> {
+        self.run_in(&USUAL, by, now)
+    }
+
+    fn run_in(&self, usual: &[&str], by: &str, now: jiff::Timestamp) -> Result<String, SwitchError> {
         let (Self::Pause { agent, .. } | Self::Resume { agent }) = self;
-        let dir = &agent.data_dir;
-        is_an_agents(dir)?;
+        let dir = &agent.path(usual)?;
         let failed = |source| SwitchError::Io { path: dir.join(pauses::LOCAL), source };
         let changed = match self {
             Self::Pause { reason, .. } => {
@@ -96,6 +125,10 @@ impl Switch {
             (_, None, None) => "This agent was not paused.".to_owned(),
         })
     }
+}
+
+fn shown(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ")
 }
 
 /// Whatever another directory holds, nobody would read a pause there.
@@ -154,6 +187,27 @@ mod tests {
             said.contains("on this side any more, and nothing is begun all the same: the fleet"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn without_a_name_it_is_the_usual_directory_in_which_an_agent_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let (package, own) = (dir.path().join("package"), dir.path().join("own"));
+        let usual = [package.to_str().unwrap(), own.to_str().unwrap()];
+        let pause = || {
+            let switch = Switch::Pause { agent: AgentDir { data_dir: None }, reason: String::new() };
+            switch.run_in(&usual, "root", jiff::Timestamp::UNIX_EPOCH)
+        };
+        let error = pause().unwrap_err().to_string();
+        assert!(error.contains(usual[0]) && error.contains("--data-dir"), "{error}");
+        std::fs::create_dir(&own).unwrap();
+        std::fs::write(own.join("lock"), "").unwrap();
+        assert!(pause().unwrap().contains("from now on"));
+        assert!(pauses::local(&own).is_some());
+        std::fs::create_dir(&package).unwrap();
+        std::fs::write(package.join("lock"), "").unwrap();
+        let error = pause().unwrap_err().to_string();
+        assert!(error.contains("found several") && pauses::local(&package).is_none(), "{error}");
     }
 
     #[test]

@@ -35,13 +35,34 @@ something would be refused.
 {{- end -}}
 {{- end -}}
 {{- include "nimbus-control-plane.check.keeps" (dict "root" . "objects" $sets.items "claim" $made "there" $there) -}}
+{{- if and .Values.persistence.storageClass (not $claim) (include "nimbus-control-plane.claim" .) -}}
+{{- $own := lookup "v1" "PersistentVolumeClaim" .Release.Namespace (include "nimbus-control-plane.claim" .) | default dict -}}
+{{- include "nimbus-control-plane.check.class" (dict "root" . "claim" $own) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The `claim` that the chart makes, where it is there already: Kubernetes gives it no other class. */ -}}
+{{- define "nimbus-control-plane.check.class" -}}
+{{- $class := .root.Values.persistence.storageClass | eq "-" | ternary "" .root.Values.persistence.storageClass -}}
+{{- $has := dig "spec" "storageClassName" "" (.claim | default dict) -}}
+{{- if and .claim (ne $class $has) -}}
+{{- $name := .claim.metadata.name -}}
+{{- $empty := has (dig "status" "phase" "" .claim) (list "" "Pending") -}}
+{{- include "nimbus-control-plane.wrong" (list "persistence.storageClass"
+  (printf "%s, the class of the volume claim %s, which is there already: Kubernetes changes it for none" (quote $has) (quote $name))
+  (quote $class)
+  (ternary
+    (printf "it never got a volume, so delete it and give the same command again: kubectl -n %s delete pvc %s" .root.Release.Namespace $name)
+    "give it as before; to move the data to another class, make a backup and restore it (docs/backup.md)" $empty)) -}}
+{{- end -}}
 {{- end -}}
 
 {{- /*
 The StatefulSets (`objects`), what was found of their Secrets and claims (`there`, by `secret/NAME` and `claim/NAME`) and, where the
 values name one that the chart made, the `claim`. What an upgrade that failed left beside the release's own is no reason: it is
 enough that one of them has keys and database where they stay. A Secret that is not there has no keys, and a claim that never got a
-volume no database: a first install with a wrong name is corrected.
+volume no database, where no pod is ready: a first install with a wrong name is corrected. Of a pod that runs on what was deleted beside
+it, keys and database are those of before.
 */ -}}
 {{- define "nimbus-control-plane.check.keeps" -}}
 {{- $there := .there | default dict -}}
@@ -51,13 +72,17 @@ volume no database: a first install with a wrong name is corrected.
 {{- if include "nimbus-control-plane.isOwn" (dict "root" $.root "object" .) -}}
 {{- $state := include "nimbus-control-plane.state" . | fromYaml -}}
 {{- $before := or $state.secret $state.claim -}}
+{{- $ready := gt (int (dig "status" "readyReplicas" 0 .)) 0 -}}
 {{- $secret := printf "secret/%s" $state.secret -}}
-{{- if and (hasKey $there $secret) (empty (get $there $secret)) -}}
+{{- if and (not $ready) (hasKey $there $secret) (empty (get $there $secret)) -}}
 {{- $_ := set $state "secret" "" -}}{{- $_ := set $state "keyless" true -}}
 {{- end -}}
 {{- $claim := printf "claim/%s" $state.claim -}}
-{{- if and (hasKey $there $claim) (ne "Bound" (dig "status" "phase" "" (get $there $claim | default dict))) -}}
+{{- if and (not $ready) (hasKey $there $claim) -}}
+{{- /* One that lost its volume had one, which may come back. */ -}}
+{{- if has (dig "status" "phase" "" (get $there $claim | default dict)) (list "" "Pending") -}}
 {{- $_ := set $state "claim" "" -}}
+{{- end -}}
 {{- end -}}
 {{- if or $state.secret $state.claim (not $before) -}}
 {{- $lost := include "nimbus-control-plane.lost" (dict "root" $.root "state" $state) -}}

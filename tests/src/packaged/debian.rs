@@ -35,6 +35,7 @@ pub fn tell(host: &mut Host, packages: &Packages, before: &Listing) -> anyhow::R
     let identity = Identity::of(host)?;
     hardened::check(host)?;
     operate(host, &packages.path(COMMAND, Version::Older, Kind::Deb)?)?;
+    pause(host, &operator).context("the switch on the agent's own side")?;
     clock = Clock::start();
 
     hang(host, &operator).context("the watchdog")?;
@@ -81,6 +82,19 @@ fn operate(host: &Host, package: &str) -> anyhow::Result<()> {
     let refused = host.shell("NIMBUS_TOKEN=none nimbus agents list 2>&1 || echo ended with $?")?;
     anyhow::ensure!(refused.contains("ended with 5"), "expected a refusal of another token, found {refused}");
     Ok(())
+}
+
+/// As docs/operations.md has it, by root, who has not the unit's environment.
+fn pause(host: &Host, operator: &Operator) -> anyhow::Result<()> {
+    let said = host.run(&["nimbus-agent", "pause", "--reason", "disks are moved"])?;
+    anyhow::ensure!(said.contains("from now on"), "{said}");
+    let is_told = |agent: &serde_json::Value| {
+        agent["paused"].as_str().is_some_and(|paused| paused.contains("disks are moved"))
+    };
+    operator.wait_for_agent("its pause to be told", is_told)?;
+    let said = host.run(&["nimbus-agent", "resume"])?;
+    anyhow::ensure!(said.contains("goes on"), "{said}");
+    operator.wait_for_agent("its pause to be over", |agent| agent["paused"].is_null()).map(drop)
 }
 
 /// Neither program moves any more, and nobody but systemd does something about it.

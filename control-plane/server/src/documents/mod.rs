@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use nimbus_control_core::model::{ActionKind, ChangeSet, Cluster, Mode, Versioned};
+use nimbus_protocol::ids::AgentId;
 use nimbus_store::{Committed, Store, StoreError, Trimmed};
 use tokio::sync::{Mutex, watch};
 
@@ -139,6 +140,11 @@ impl Documents {
     /// The clusters in which something is enabled, for whoever keeps an agent's local policy in step.
     pub fn enabled_clusters(&self) -> watch::Receiver<Vec<EnabledCluster>> {
         self.0.enabled.subscribe()
+    }
+
+    /// Is this agent paused, by the last that was stored or read?
+    pub fn is_paused(&self, agent: AgentId) -> bool {
+        self.0.paused.borrow().as_ref().is_some_and(|paused| paused.frame_for(agent).paused)
     }
 
     /// Who is paused, for whoever tells the agents; `None` until it is known.

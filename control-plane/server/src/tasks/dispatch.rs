@@ -128,6 +128,11 @@ impl Dispatch {
     /// Hands a job to its agent's session. False when it waits.
     fn push(&mut self, app: &App, job: &Job) -> bool {
         let Job { id, agent_id, envelope, .. } = job;
+        // Somebody may have paused it since this pass began to decide.
+        if app.documents.is_paused(*agent_id) {
+            tracing::info!(job = %id, agent = %agent_id, "a job waits: its agent is paused");
+            return false;
+        }
         let envelope = match sign::from_document(envelope) {
             Ok(envelope) => envelope,
             Err(error) => {

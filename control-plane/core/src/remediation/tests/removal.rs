@@ -55,7 +55,9 @@ fn a_removed_cluster_is_forgotten_with_what_was_open_in_it() {
     assert!(matches!(error, DecideError::AgentsConnected { connected: 1, .. }), "{error}");
     assert!(error.to_string().contains("take them away first"), "{error}");
     lab.connected.clear();
+    paused::pause(&mut lab, false, "");
     let changes = remove(&mut lab).unwrap();
+    assert!(lab.pauses.is_empty(), "nothing of it is left to resume");
     let revoked: Vec<_> = changes.tokens.iter().map(|token| token.doc.id.to_string()).collect();
     assert_eq!(revoked, [format!("tok_{:032x}", 1)], "of the tokens the one that is for it alone");
     assert!(lab.clusters.is_empty());

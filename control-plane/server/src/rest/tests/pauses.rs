@@ -79,6 +79,7 @@ async fn agents_are_told_as_soon_as_it_is_stored() {
     assert!(told.has_changed().unwrap());
     let frame = told.borrow_and_update().as_ref().unwrap().frame_for(agent.id);
     assert_eq!((frame.paused, frame.what.as_str(), frame.reason.as_str()), (true, "the fleet", "disks"));
+    assert!(api.app.documents.is_paused(agent.id), "what was signed a moment before is not sent any more");
     order(&api, "resume", json!({"fleet": true})).await.ok();
     assert!(!told.borrow_and_update().as_ref().unwrap().frame_for(agent.id).paused);
 }
