@@ -344,17 +344,19 @@ fn a_claim_of_another_class_is_refused_with_how_it_is_corrected() {
         let class = format!("persistence.storageClass={class}");
         asked(PLANE, judge, &["--set-json", &given, "--set-string", &class]).unwrap()
     };
-    let claim = |class: &str, phase: &str| {
-        json!({"metadata": {"name": "c"}, "spec": {"storageClassName": class}, "status": {"phase": phase}})
-    };
+    let claim = |class: &str, phase: &str| json!({"metadata": {"name": "c"}, "spec": {"storageClassName": class}, "status": {"phase": phase}});
     let pending = said(&claim("wrong", "Pending"), "right");
-    let words = ["persistence.storageClass: expected \"wrong\"", "found \"right\"", "kubectl -n ops delete pvc c"];
+    let words =
+        ["persistence.storageClass: expected \"wrong\"", "found \"right\"", "kubectl -n ops delete pvc c"];
     assert!(words.iter().all(|word| pending.contains(word)), "{pending}");
     let bound = said(&claim("wrong", "Bound"), "right");
     assert!(bound.contains("docs/backup.md") && !bound.contains("delete pvc"), "{bound}");
-    for (claim, class) in
-        [(claim("right", "Pending"), "right"), (claim("", "Pending"), "-"), (json!({}), "right"), (json!(null), "right")]
-    {
+    for (claim, class) in [
+        (claim("right", "Pending"), "right"),
+        (claim("", "Pending"), "-"),
+        (json!({}), "right"),
+        (json!(null), "right"),
+    ] {
         let said = said(&claim, class);
         assert!(!said.contains("expected"), "{claim}, {class}: {said}");
     }

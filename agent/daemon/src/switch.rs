@@ -50,7 +50,9 @@ impl AgentDir {
         let mut used = usual.iter().filter(|dir| is_an_agents(dir).is_ok());
         match (used.next(), used.next()) {
             (Some(one), None) => Ok(one.to_path_buf()),
-            (Some(_), Some(_)) => Err(SwitchError::Several(usual.iter().map(|dir| dir.to_path_buf()).collect())),
+            (Some(_), Some(_)) => {
+                Err(SwitchError::Several(usual.iter().map(|dir| dir.to_path_buf()).collect()))
+            }
             // What is wrong with the first one: what cannot be read may be an agent's.
             (None, _) => {
                 let first = usual.first().copied().unwrap_or(Path::new("."));
