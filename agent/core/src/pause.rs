@@ -52,7 +52,9 @@ impl Pause {
 
     /// As [`Self::to_file`] wrote it; the error says what was expected and found.
     pub fn from_file(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text)
+        let read: Result<Self, _> = serde_json::from_str(text);
+        // Whoever wrote it by hand: it is shown on terminals.
+        read.map(|it| Self::new(&it.what, &it.by, &it.reason, it.since))
             .map_err(|error| format!("expected a pause as this agent writes it, found: {error}"))
     }
 }
@@ -105,6 +107,8 @@ mod tests {
     fn what_is_kept_is_read_back_and_anything_else_is_refused() {
         let pause = Pause::new("this agent", "root", "say \"no\"", since());
         assert_eq!(Pause::from_file(&pause.to_file()), Ok(pause.clone()));
+        let hostile = pause.to_file().replace("root", "a\\u001b[31m\\nroot");
+        assert!(!Pause::from_file(&hostile).unwrap().sentence().contains(['\n', '\u{1b}']));
         let text = pause.to_file();
         for wrong in ["", "paused", "{}", &text[..text.len() - 5], &text.replace("\"by\"", "\"who\"")] {
             assert!(Pause::from_file(wrong).unwrap_err().contains("expected a pause"), "{wrong}");

@@ -27,6 +27,8 @@ pub enum Code {
     StaleEpoch,
     /// The agent's own policy forbids it.
     PolicyForbids,
+    /// People have paused this agent, here or at the control plane: it may come again later as it is.
+    Paused,
     /// The policy allows it, and no more jobs in this hour: it may come again later as it is.
     HourlyBudget,
     /// The job says other than the plan whose digest it carries.
@@ -51,6 +53,7 @@ impl Code {
             Self::Replayed => "replayed",
             Self::StaleEpoch => "stale_epoch",
             Self::PolicyForbids => "policy_forbids",
+            Self::Paused => "paused",
             Self::HourlyBudget => "hourly_budget",
             Self::PlanMismatch => "plan_mismatch",
             Self::PreconditionFailed => "precondition_failed",

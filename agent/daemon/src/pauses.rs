@@ -4,8 +4,10 @@
 //! holds from the moment that it is heard, before it is written and also where it cannot be. The local one is read whenever a
 //! job is to begin, as the policy is: whoever made it need not tell the agent.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use nimbus_agent_core::pause::{MAX_FILE, Pause};
@@ -27,12 +29,18 @@ type Held = Result<Pause, String>;
 pub struct Pauses {
     dir: PathBuf,
     told: Mutex<Option<Held>>,
+    /// What was heard last is not on disk yet.
+    is_unkept: AtomicBool,
 }
 
 impl Pauses {
     /// With what the control plane said last, as it was kept.
     pub fn open(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), told: Mutex::new(read(&dir.join(TOLD))) }
+        Self {
+            dir: dir.to_owned(),
+            told: Mutex::new(read(&dir.join(TOLD))),
+            is_unkept: AtomicBool::new(false),
+        }
     }
 
     /// The control plane says how it is. Holds at once; true where [`Self::keep`] has something to write.
@@ -49,7 +57,12 @@ impl Pauses {
         true
     }
 
-    /// Writes down what was heard last. The error says that it does not hold over a restart.
+    /// Could what was heard last not be written down?
+    pub fn is_unkept(&self) -> bool {
+        self.is_unkept.load(Ordering::Acquire)
+    }
+
+    /// Writes down what was heard last. The error says that it does not hold over a restart; it is to be tried again.
     pub fn keep(&self) -> Result<(), String> {
         let path = self.dir.join(TOLD);
         let told = self.told().clone();
@@ -59,6 +72,7 @@ impl Pauses {
             Some(Err(_)) => Ok(()),
             None => remove(&path),
         };
+        self.is_unkept.store(written.is_err(), Ordering::Release);
         written.map_err(|error| {
             format!(
                 "expected to write {}, found: {error}; what the control plane said of pauses is forgotten with a restart of this \
@@ -94,13 +108,15 @@ pub fn told(dir: &Path) -> Option<String> {
     read(&dir.join(TOLD)).map(|held| sentence(&held))
 }
 
-/// Pauses the agent of a data directory. False where it was paused already, and stays as it is.
+/// Pauses the agent of a data directory. False where it was paused already, and stays as it is; what cannot be read is written
+/// anew. On a full disk an empty file may still find room, and counts as a pause.
 pub fn pause(dir: &Path, pause: &Pause) -> io::Result<bool> {
     let path = dir.join(LOCAL);
-    if read(&path).is_some() {
+    if let Some(Ok(_)) = read(&path) {
         return Ok(false);
     }
-    write_atomic(&path, pause.to_file().as_bytes(), MODE).map(|()| true)
+    let written = write_atomic(&path, pause.to_file().as_bytes(), MODE);
+    written.or_else(|error| File::create(&path).map(drop).map_err(|_| error)).map(|()| true)
 }
 
 /// Lets it go on. False where nobody had paused it on this side.
@@ -121,13 +137,16 @@ fn remove(path: &Path) -> io::Result<()> {
 
 fn read(path: &Path) -> Option<Held> {
     let unread = |found: String| {
-        Err(format!(
-            "this agent counts as paused until {} can be read: {found}; `nimbus-agent resume`, or the control plane, writes it anew",
-            path.display()
-        ))
+        let then = if path.ends_with(LOCAL) {
+            "`nimbus-agent resume` removes it"
+        } else {
+            "the control plane's next word on pauses writes it anew"
+        };
+        Err(format!("this agent counts as paused until {} can be read: {found}; {then}", path.display()))
     };
     match read_regular_text(path, MAX_FILE) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        // Not a link that leads nowhere now.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_err() => None,
         Err(error) => Some(unread(error.to_string())),
         Ok(text) => Some(Pause::from_file(&text).or_else(unread)),
     }
@@ -220,6 +239,11 @@ mod tests {
         }
         std::fs::create_dir(dir.path().join(LOCAL)).unwrap();
         assert!(Pauses::open(dir.path()).holds().is_some(), "also what is no file at all");
+        std::fs::remove_dir(dir.path().join(LOCAL)).unwrap();
+        std::os::unix::fs::symlink("/nonexistent/x", dir.path().join(LOCAL)).unwrap();
+        assert!(Pauses::open(dir.path()).holds().is_some(), "and a link that leads nowhere");
+        assert!(pause(dir.path(), &by_root()).unwrap(), "which a person's word takes the place of");
+        assert!(Pauses::open(dir.path()).local().unwrap().contains("by root"));
     }
 
     #[test]
@@ -229,7 +253,10 @@ mod tests {
         assert!(pauses.hear(&frame(true)));
         let problem = pauses.keep().unwrap_err();
         assert!(problem.contains(TOLD) && problem.contains("forgotten with a restart"), "{problem}");
-        assert!(pauses.holds().is_some());
+        assert!(pauses.holds().is_some() && pauses.is_unkept());
+        std::fs::create_dir(dir.path().join("none")).unwrap();
+        pauses.keep().unwrap();
+        assert!(!pauses.is_unkept() && Pauses::open(&dir.path().join("none")).holds().is_some());
     }
 
     #[test]

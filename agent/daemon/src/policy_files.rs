@@ -15,6 +15,8 @@ const MAX_POLICY: u64 = 64 << 10;
 pub struct PolicyNow {
     /// What is in force; nothing is allowed where a file cannot be used.
     pub policy: Policy,
+    /// Why nothing is begun although the policy may allow it: people have paused this agent.
+    pub paused: Option<String>,
     /// Why a file cannot be used.
     pub broken: Option<String>,
     /// What in a usable file has no effect.
@@ -30,7 +32,7 @@ impl PolicyNow {
         let policy = one(person, &mut warnings)
             .and_then(|policy| Ok(policy.with_managed(one(&managed, &mut warnings)?)));
         match policy {
-            Ok(policy) => Self { policy, broken: None, warnings },
+            Ok(policy) => Self { policy, warnings, ..Self::default() },
             Err(broken) => Self { broken: Some(broken), ..Self::default() },
         }
     }
@@ -49,10 +51,12 @@ impl PolicyNow {
         self.broken.clone().or_else(warnings)
     }
 
-    /// A refusal by a policy that could not be read says so, with the file and the line: that is what has to be
+    /// A refusal while people have paused this agent is theirs. One by a policy that could not be read says so, with the file and the line: that is what has to be
     /// corrected.
     pub fn explain(&self, mut refusal: Refusal) -> Refusal {
-        if let (Code::PolicyForbids, Some(broken)) = (refusal.code, &self.broken) {
+        if let (Code::PolicyForbids, Some(paused)) = (refusal.code, &self.paused) {
+            (refusal.code, refusal.reason) = (Code::Paused, paused.clone());
+        } else if let (Code::PolicyForbids, Some(broken)) = (refusal.code, &self.broken) {
             refusal.reason = format!("{broken} ({})", refusal.reason);
         }
         refusal

@@ -153,6 +153,9 @@ pub async fn run(inputs: Inputs) {
         }
         this.renew();
         this.probe();
+        if this.pauses.is_unkept() {
+            this.keep_pause().await;
+        }
     }
     observations.close();
     let mut last = Vec::new();
@@ -284,13 +287,17 @@ impl SessionLoop {
 
     /// It holds from here on, whatever the disk says.
     async fn paused(&self, frame: v1::Pause) {
-        let pauses = self.pauses.clone();
-        if pauses.hear(&frame) {
-            let kept = tokio::task::spawn_blocking(move || pauses.keep()).await;
-            let problem =
-                kept.unwrap_or_else(|error| Err(format!("a pause could not be kept: {error}"))).err();
-            self.status.problem("pause", problem);
+        if self.pauses.hear(&frame) {
+            self.keep_pause().await;
         }
+    }
+
+    /// Tried again with each round until it is on disk.
+    async fn keep_pause(&self) {
+        let pauses = self.pauses.clone();
+        let kept = tokio::task::spawn_blocking(move || pauses.keep()).await;
+        let kept = kept.unwrap_or_else(|error| Err(format!("a pause could not be kept: {error}")));
+        self.status.problem("pause", kept.err());
     }
 
     fn connect(&mut self) {

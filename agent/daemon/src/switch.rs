@@ -79,9 +79,7 @@ pub enum SwitchError {
     #[error("expected one data directory of an agent, found several: {}; name it with --data-dir or NIMBUS_DATA_DIR", shown(.0))]
     Several(Vec<PathBuf>),
     /// The file could not be written or removed.
-    #[error(
-        "expected to change {path}, found: {source}; nothing was changed: run it as the agent's user or as root"
-    )]
+    #[error("expected to change {path}, found: {source}; {}", advice(.source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -126,6 +124,16 @@ impl Switch {
             (_, None, None) if changed => "This agent goes on.".to_owned(),
             (_, None, None) => "This agent was not paused.".to_owned(),
         })
+    }
+}
+
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => "run it as root",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room on that disk, or stop the agent, as systemctl does"
+        }
+        _ => "put that right, or stop the agent, as systemctl does",
     }
 }
 

@@ -88,8 +88,8 @@ impl<'a> Snapshot<'a> {
         self.clusters.iter().map(|c| &c.doc).find(|c| c.uid == uid)
     }
 
-    /// The pause that holds in a scope: the fleet's, or that of its cluster. A host that is a node of a cluster, or whose agent
-    /// watches one, is paused with it.
+    /// The pause that holds in a scope: the fleet's, or that of its cluster, to which also belongs what an agent of it watches on
+    /// its host.
     pub fn paused(&self, scope: &Scope) -> Option<&'a Pause> {
         let agent = scope.host().and_then(|id| self.agent(id));
         self.pauses.iter().map(|pause| &pause.doc).find(|pause| pause.covers(scope, agent))

@@ -369,7 +369,7 @@ async fn nothing_is_begun_while_people_have_paused_this_agent_and_its_policy_sta
         let (agent, job) = TestAgent::new();
         let remedy = Counting::new(&agent.shared, pause);
         let (acted, _, report) = agent.run_as(remedy, job, None).await;
-        assert_eq!((acted, report.code.as_str()), (0, "policy_forbids"));
+        assert_eq!((acted, report.code.as_str()), (0, "paused"));
         assert!(report.reason.contains(&format!("{what} is paused by")), "{}", report.reason);
         assert_eq!(agent.shared.read_policy().policy.allowed_actions().len(), 1);
     }

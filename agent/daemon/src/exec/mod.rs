@@ -144,8 +144,13 @@ impl Shared {
     /// What a job may be begun by: the policy, and nothing while people have paused this agent.
     fn policy_for_jobs(&self) -> PolicyNow {
         let now = self.read_policy();
+        let local = self.pauses.local().unwrap_or_default();
+        // The control plane hears of it with the refusal, and does not wait for the next look at the files.
+        if self.status.status().paused != local {
+            self.status.update(|status| status.paused = local);
+        }
         match self.pauses.holds() {
-            Some(why) => PolicyNow { broken: Some(why), ..PolicyNow::default() },
+            Some(why) => PolicyNow { paused: Some(why), ..PolicyNow::default() },
             None => now,
         }
     }

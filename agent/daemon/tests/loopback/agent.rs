@@ -282,7 +282,7 @@ async fn a_paused_agent_begins_nothing_until_whoever_paused_it_lets_it_go_on() {
         let order = restore(number, &drift);
         site.plane.job(&order);
         let report = site.plane.report(&order.job_id, Phase::Refused).await;
-        assert!(report.code == "policy_forbids" && report.reason.contains(says), "{report:?}");
+        assert!(report.code == "paused" && report.reason.contains(says), "{report:?}");
         assert_eq!(site.content(), "port = 1\n");
     };
     say(&site, true);

@@ -31,8 +31,8 @@ impl Pause {
         }
     }
 
-    /// Does it hold there? `agent` is the host's own, where it is known: a host that is a node of a cluster, or whose agent watches
-    /// one, is paused with it.
+    /// Does it hold there? `agent` is the host's own, where it is known: what an agent of a cluster watches on its host is paused
+    /// with that cluster. An agent of kind host is of no cluster.
     pub fn covers(&self, scope: &Scope, agent: Option<&Agent>) -> bool {
         let Some(paused) = &self.cluster_uid else { return true };
         let node_of = agent.filter(|agent| scope.host() == Some(agent.id));

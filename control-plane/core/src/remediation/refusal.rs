@@ -26,9 +26,9 @@ use crate::settings::later;
 use crate::snapshot::Snapshot;
 
 /// Refusals by which the agent says that this very job came too late or too early, or from a control plane that
-/// was restarted since, or as one too many in this hour: nothing was done and nothing is wrong with the plan, so its
-/// approval stands.
-const APPROVAL_STANDS: [&str; 4] = ["stale_epoch", "expired", "not_yet_valid", HOURLY_BUDGET];
+/// was restarted since, or as one too many in this hour, or that people have paused it: nothing was done and nothing is
+/// wrong with the plan, so its approval stands.
+const APPROVAL_STANDS: [&str; 5] = ["stale_epoch", "expired", "not_yet_valid", "paused", HOURLY_BUDGET];
 
 /// The refusal of an eviction that was asked for as a dry run: it may be allowed any moment.
 const EVICTION_REFUSED: &str = "eviction_refused";
@@ -48,6 +48,7 @@ pub(super) fn may_still_refuse(state: JobState, code: &str) -> bool {
                 "precondition_failed"
                     | EVICTION_REFUSED
                     | "policy_forbids"
+                    | "paused"
                     | HOURLY_BUDGET
                     | "expired"
                     | "stale_epoch"

@@ -91,7 +91,9 @@ pub fn remove_cluster(
         format!("removed with {refused} agents and {} incidents{because}", record.changes.incidents.len());
     record.audit_by(by, "cluster.removed", uid, name, text);
     record.changes.removed.push(Removed::of(cluster));
-    let its = s.pauses.iter().filter(|pause| pause.doc.cluster_uid.as_ref() == Some(uid));
-    record.changes.removed.extend(its.map(Removed::of));
+    for pause in s.pauses.iter().filter(|pause| pause.doc.cluster_uid.as_ref() == Some(uid)) {
+        record.audit_by(by, "autonomous.resumed", uid, name, "its pause goes with the cluster");
+        record.changes.removed.push(Removed::of(pause));
+    }
     Ok(record.changes)
 }

@@ -9,7 +9,9 @@ use nimbus_api::{
     StorageStatus,
 };
 use nimbus_control_core::leadership::replicas::Part;
-use nimbus_control_core::model::{Agent, ApprovalState, Incident, IncidentKind, IncidentState, Severity};
+use nimbus_control_core::model::{
+    Agent, ApprovalState, Incident, IncidentKind, IncidentState, Mode, Severity,
+};
 use nimbus_control_core::remediation;
 
 use super::error::ApiError;
@@ -167,7 +169,8 @@ fn waiting_for(app: &App, fleet: &Fleet, clusters: &[ClusterHealth], storage: &S
     let away = |agent: &Agent| agent.revoked_at.is_none() && !fleet.connected.contains(&agent.id);
     let agents = fleet.docs.agents.iter().map(|agent| &agent.doc).filter(|agent| away(agent));
     waiting.extend(agents.map(|agent| format!("agent {} is not connected", agent.name)));
-    let unknown = clusters.iter().filter(|cluster| cluster.state == "unknown");
+    // Of one that is switched off nothing is waited for.
+    let unknown = clusters.iter().filter(|it| it.state == "unknown" && it.mode != Mode::Off.as_str());
     waiting.extend(unknown.map(|cluster| format!("cluster {}: {}", cluster.name, cluster.reason)));
     let behind = storage.log_position - storage.log_applied;
     if behind > 0 {

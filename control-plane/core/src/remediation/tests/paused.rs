@@ -144,3 +144,20 @@ fn a_reason_has_a_bound() {
     pause(&mut lab, true, &"ä".repeat(remediation::MAX_PAUSE_REASON));
     assert_eq!(lab.pauses["fleet"].doc.reason.len(), remediation::MAX_PAUSE_REASON);
 }
+
+#[test]
+fn a_job_that_came_to_a_paused_agent_uses_up_no_approval() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let jobs = lab.settle();
+    lab.report(&jobs[0], Phase::Refused, "paused", "this agent is paused by root since 02:14");
+    lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.paused = Some("paused by root".to_owned());
+    lab.pass(3_600);
+    lab.settle();
+    assert_eq!(lab.live_approvals(), 1, "the very same approval");
+    lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.paused = None;
+    let again = lab.settle();
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].approvals, jobs[0].approvals);
+}

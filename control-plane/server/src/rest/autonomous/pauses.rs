@@ -36,15 +36,26 @@ pub(super) async fn attempt(
     decide: Decide,
 ) -> Result<List<Pause>, ApiError> {
     let reason = reason(&request.reason)?;
+    let docs = app.docs().await?;
     let cluster = match (&request.cluster, request.fleet) {
-        (Some(cluster), false) => Some(super::find(app, cluster).await?),
+        (Some(cluster), false) => Some(match super::find(app, cluster).await {
+            Ok(found) => found,
+            // One that was removed meanwhile: what is paused of it can be ended.
+            Err(unknown) => {
+                docs.pauses.iter().find_map(|pause| of_pause(&pause.doc, cluster)).ok_or(unknown)?
+            }
+        }),
         (None, true) => None,
         (Some(_), true) => return Err(one_of("both")),
         (None, false) => return Err(one_of("neither")),
     };
-    let docs = app.docs().await?;
-    let cluster = cluster.as_ref().map(|cluster| &cluster.doc);
-    let changes = decide(&docs.pauses, PauseOrder { cluster, by: caller.name(), reason: &reason }, app.now());
+    let doc = cluster.as_ref().map(|cluster| &cluster.doc);
+    let order = PauseOrder { cluster: doc, by: caller.name(), reason: &reason };
+    let mut changes = decide(&docs.pauses, order, app.now());
+    if let (false, Some(cluster)) = (changes.pauses.is_empty(), cluster) {
+        // Unchanged: one that is removed at the same moment is not paused, or its removal is decided anew.
+        changes.clusters.push(cluster);
+    }
     if !request.dry_run && !changes.is_empty() {
         app.commit(&changes).await?;
     }
@@ -52,6 +63,19 @@ pub(super) async fn attempt(
         |pause: &&Versioned<model::Pause>| changes.removed.iter().any(|gone| gone.id == pause.doc.id());
     let held = docs.pauses.iter().filter(|pause| !ended(pause)).chain(&changes.pauses);
     Ok(shown(held.map(|pause| &pause.doc)))
+}
+
+/// The cluster of a pause that is called so, as far as the pause knows it.
+fn of_pause(pause: &model::Pause, called: &str) -> Option<Versioned<model::Cluster>> {
+    let uid = pause.cluster_uid.clone().filter(|uid| uid == called || pause.cluster == called)?;
+    Some(Versioned::new(model::Cluster {
+        uid,
+        name: pause.cluster.clone(),
+        created_at: pause.since,
+        mode: model::Mode::Off,
+        enabled: Vec::new(),
+        identity: None,
+    }))
 }
 
 fn one_of(found: &str) -> ApiError {

@@ -1,6 +1,6 @@
 //! Tests of the kill switch: what is paused, by whom, and how it ends.
 
-use nimbus_control_core::model::Pause;
+use nimbus_control_core::model::{ChangeSet, Cluster, Pause, Removed};
 use serde_json::{Value, json};
 
 use super::TestApi;
@@ -82,4 +82,26 @@ async fn agents_are_told_as_soon_as_it_is_stored() {
     assert!(api.app.documents.is_paused(agent.id), "what was signed a moment before is not sent any more");
     order(&api, "resume", json!({"fleet": true})).await.ok();
     assert!(!told.borrow_and_update().as_ref().unwrap().frame_for(agent.id).paused);
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_cluster_that_is_gone_can_be_resumed() {
+    let api = TestApi::with(site()).await;
+    order(&api, "pause", json!({"cluster": "prod"})).await.ok();
+    let cluster = api.app.store().get::<Cluster>(CLUSTER).await.unwrap().unwrap();
+    let removed = vec![Removed::of(&cluster)];
+    api.app.commit(&ChangeSet { removed, ..ChangeSet::default() }).await.unwrap();
+    order(&api, "pause", json!({"cluster": "other"})).await.problem(404, "not_found");
+    let left = order(&api, "resume", json!({"cluster": "prod"})).await.ok();
+    assert_eq!(left["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_switched_off_keeps_nobody_waiting() {
+    let api = TestApi::with(site()).await;
+    api.app.health.works(crate::health::Part::Start);
+    let says = async || api.get("/api/v1/status").await.ok()["waiting_for"].to_string();
+    assert!(says().await.contains("cluster prod"), "its agent is not here");
+    api.post("/api/v1/autonomous/prod/disable", json!({"off": true})).await.ok();
+    assert!(!says().await.contains("cluster prod"));
 }

@@ -76,14 +76,14 @@ pub fn autonomous(doc: &Cluster, fleet: &Fleet) -> api::AutonomousStatus {
     let pause = pauses.find(|pause| pause.covers(&scope, None));
     let reason = if let Some(pause) = pause {
         pause.sentence()
+    } else if let Some(paused) = picture.actor.as_ref().ok().and_then(|agent| agent.paused.as_ref()) {
+        format!("its agent says: {paused}")
     } else if let Some(why) = not_enabled(doc) {
         why
     } else if let Err(why) = &picture.counts {
         why.clone()
     } else if let Err(why) = &picture.actor {
         why.clone()
-    } else if let Some(paused) = picture.actor.as_ref().ok().and_then(|agent| agent.paused.as_ref()) {
-        format!("its agent says: {paused}")
     } else if let Some(storm) = storm {
         storm.title.clone()
     } else if forbidden.is_empty() {
