@@ -6,25 +6,23 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::plane::{AGENT, Plane};
-use nimbus_agent::pauses;
 use nimbus_agent::{Agent, Config};
-use nimbus_agent_core::pause::Pause;
 use nimbus_protocol::Scope;
 use nimbus_protocol::action::{self, Body};
 use nimbus_protocol::digest::{PlanFacts, plan_digest};
 use nimbus_protocol::v1::job_report::Phase;
-use nimbus_protocol::v1::{self, observation, server_frame};
+use nimbus_protocol::v1::{self, observation};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
-struct Site {
-    dir: tempfile::TempDir,
-    root: PathBuf,
-    plane: Plane,
-    agent: Agent,
+pub struct Site {
+    pub dir: tempfile::TempDir,
+    pub root: PathBuf,
+    pub plane: Plane,
+    pub agent: Agent,
 }
 
-fn config(dir: &Path, plane: &Plane) -> Config {
+pub fn config(dir: &Path, plane: &Plane) -> Config {
     let mut config = Config::new(dir.join("data"), plane.server());
     config.watch = vec![dir.join("root")];
     config.host_interval = Duration::from_millis(200);
@@ -33,7 +31,7 @@ fn config(dir: &Path, plane: &Plane) -> Config {
 }
 
 impl Site {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self::of(Plane::start()).await
     }
 
@@ -61,7 +59,7 @@ impl Site {
         Self { dir, root, plane, agent }
     }
 
-    async fn file(&mut self, name: &str) -> v1::File {
+    pub async fn file(&mut self, name: &str) -> v1::File {
         let path = self.root.join(name).to_str().unwrap().to_owned();
         self.plane
             .hear(&path, |body| match body {
@@ -71,13 +69,13 @@ impl Site {
             .await
     }
 
-    fn content(&self) -> String {
+    pub fn content(&self) -> String {
         std::fs::read_to_string(self.root.join("app.ini")).unwrap()
     }
 }
 
 /// The job that puts this drift right.
-fn restore(number: u8, drift: &v1::File) -> v1::Job {
+pub fn restore(number: u8, drift: &v1::File) -> v1::Job {
     let action = v1::RestoreFile {
         root: drift.root.clone(),
         path: drift.path.clone(),
@@ -261,44 +259,6 @@ async fn what_the_local_policy_does_not_allow_is_refused_and_the_policy_is_read_
     assert_eq!(site.content(), "port = 1\n");
     std::fs::write(&policy, allowed).unwrap();
     let order = restore(6, &drift);
-    site.plane.job(&order);
-    site.plane.report(&order.job_id, Phase::Succeeded).await;
-    site.agent.stop().await;
-}
-
-/// The control plane's word holds over a restart, and a person's own until they take it back.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_paused_agent_begins_nothing_until_whoever_paused_it_lets_it_go_on() {
-    let mut site = Site::new().await;
-    std::fs::write(site.root.join("app.ini"), "port = 1\n").unwrap();
-    let drift = site.file("app.ini").await;
-    let data = site.dir.path().join("data");
-    let say = |site: &Site, paused: bool| {
-        let what = if paused { "the fleet".to_owned() } else { String::new() };
-        let pause = v1::Pause { paused, what, ..v1::Pause::default() };
-        site.plane.send_frame(&v1::ServerFrame { body: Some(server_frame::Body::Pause(pause)) });
-    };
-    let refused = async |site: &mut Site, number: u8, says: &str| {
-        let order = restore(number, &drift);
-        site.plane.job(&order);
-        let report = site.plane.report(&order.job_id, Phase::Refused).await;
-        assert!(report.code == "paused" && report.reason.contains(says), "{report:?}");
-        assert_eq!(site.content(), "port = 1\n");
-    };
-    say(&site, true);
-    refused(&mut site, 21, "the fleet is paused").await;
-    site.agent.stop().await;
-    site.agent = Agent::start(config(site.dir.path(), &site.plane)).await.unwrap();
-    site.file("app.ini").await;
-    refused(&mut site, 22, "the fleet is paused").await;
-
-    // On the agent's own side, without a word to it.
-    let by_root = Pause::new("this agent", "root", "disks are moved", jiff::Timestamp::now());
-    assert!(pauses::pause(&data, &by_root).unwrap());
-    say(&site, false);
-    refused(&mut site, 23, "this agent is paused by root").await;
-    assert!(pauses::resume(&data).unwrap());
-    let order = restore(24, &drift);
     site.plane.job(&order);
     site.plane.report(&order.job_id, Phase::Succeeded).await;
     site.agent.stop().await;

@@ -9,5 +9,6 @@
 
 mod agent;
 mod enrol;
+mod pauses;
 mod plane;
 mod service;
