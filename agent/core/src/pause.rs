@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Longest of each text that is kept, bytes; the rest is cut off.
 pub const MAX_TEXT: usize = 200;
-/// Longest file of a pause, bytes: four texts, of which each character may be escaped, and what is around them.
+/// Longest file of a pause, bytes: three texts, of which each character may be escaped, a time, and what is around them.
 pub const MAX_FILE: u64 = 8 << 10;
 
 /// Since when nothing new is begun, and on whose word.

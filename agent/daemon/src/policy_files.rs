@@ -51,8 +51,8 @@ impl PolicyNow {
         self.broken.clone().or_else(warnings)
     }
 
-    /// A refusal while people have paused this agent is theirs. One by a policy that could not be read says so, with the file and the line: that is what has to be
-    /// corrected.
+    /// A refusal while people have paused this agent is theirs, and says who did. One by a policy that could not be read says
+    /// so, with the file and the line: that is what has to be corrected.
     pub fn explain(&self, mut refusal: Refusal) -> Refusal {
         if let (Code::PolicyForbids, Some(paused)) = (refusal.code, &self.paused) {
             (refusal.code, refusal.reason) = (Code::Paused, paused.clone());

@@ -38,7 +38,7 @@ impl PauseOrder<'_> {
     }
 }
 
-/// Pauses it: from the commit on no job is made there and none that waits is sent. What is paused already stays as it is, with
+/// Pauses it: no job is decided there any more. What is paused already stays as it is, with
 /// who paused it first and why.
 pub fn pause(pauses: &[Versioned<Pause>], order: PauseOrder<'_>, now: Timestamp) -> ChangeSet {
     let mut record = Record::new(now);

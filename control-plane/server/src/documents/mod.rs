@@ -144,7 +144,7 @@ impl Documents {
 
     /// Is this agent paused, by the last that was stored or read?
     pub fn is_paused(&self, agent: AgentId) -> bool {
-        self.0.paused.borrow().as_ref().is_some_and(|paused| paused.frame_for(agent).paused)
+        self.0.paused.borrow().as_ref().is_some_and(|paused| paused.holding(agent).is_some())
     }
 
     /// Who is paused, for whoever tells the agents; `None` until it is known.

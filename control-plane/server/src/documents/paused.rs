@@ -10,12 +10,13 @@ use nimbus_protocol::{to_micros, v1};
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Paused {
     fleet: Option<v1::Pause>,
-    /// Agents that act in a paused cluster, or on one of its nodes.
-    agents: HashMap<AgentId, v1::Pause>,
+    clusters: Vec<v1::Pause>,
+    /// Which of the clusters' pauses holds for an agent: it acts there, or watches files on a node of its own there.
+    agents: HashMap<AgentId, usize>,
 }
 
 impl Paused {
-    /// By these pauses.
+    /// By these pauses. Made anew with each commit, so that nothing is copied for each of many agents.
     pub(super) fn of(pauses: &[Versioned<Pause>], agents: &[SharedAgent]) -> Self {
         let mut who = Self::default();
         for pause in pauses.iter().map(|pause| &pause.doc) {
@@ -23,17 +24,25 @@ impl Paused {
                 who.fleet = Some(frame(pause));
                 continue;
             }
+            let at = who.clusters.len();
+            who.clusters.push(frame(pause));
             let here = agents.iter().map(|agent| &agent.doc).filter(|agent| {
                 agent.revoked_at.is_none() && pause.covers(&Scope::Host(agent.id), Some(agent))
             });
-            who.agents.extend(here.map(|agent| (agent.id, frame(pause))));
+            who.agents.extend(here.map(|agent| (agent.id, at)));
         }
         who
     }
 
-    /// What this agent is to know: the pause of the fleet, of its cluster, or that there is none.
+    /// The pause that holds for this agent: the fleet's, or its cluster's.
+    pub fn holding(&self, agent: AgentId) -> Option<&v1::Pause> {
+        let its = || self.clusters.get(*self.agents.get(&agent)?);
+        self.fleet.as_ref().or_else(its)
+    }
+
+    /// What this agent is to know: that pause, or that there is none.
     pub fn frame_for(&self, agent: AgentId) -> v1::Pause {
-        self.fleet.as_ref().or_else(|| self.agents.get(&agent)).cloned().unwrap_or_default()
+        self.holding(agent).cloned().unwrap_or_default()
     }
 }
 

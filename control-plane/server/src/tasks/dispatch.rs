@@ -128,7 +128,7 @@ impl Dispatch {
     /// Hands a job to its agent's session. False when it waits.
     fn push(&mut self, app: &App, job: &Job) -> bool {
         let Job { id, agent_id, envelope, .. } = job;
-        // Somebody may have paused it since this pass began to decide.
+        // Somebody may have paused it while the job was stored.
         if app.documents.is_paused(*agent_id) {
             tracing::info!(job = %id, agent = %agent_id, "a job waits: its agent is paused");
             return false;
@@ -155,12 +155,15 @@ impl Dispatch {
     }
 }
 
-/// What a job changes, with its envelope in its document.
+/// What a job changes, with its envelope in its document. None for one whose agent was paused since this pass began to decide.
 fn signed(app: &App, UnsignedJob { job, mut changes }: UnsignedJob) -> Option<ChangeSet> {
     let Some(document) = changes.jobs.first_mut() else {
         tracing::error!(job = job.job_id, "a job without its document is not sent");
         return None;
     };
+    if app.documents.is_paused(document.doc.agent_id) {
+        return None;
+    }
     document.doc.envelope = sign::to_document(&app.keys.signer.sign(&job));
     Some(changes)
 }

@@ -18,7 +18,7 @@ use crate::rest::retry::until_alone;
 #[utoipa::path(
     post, path = "/api/v1/autonomous/pause", operation_id = "pause",
     tag = "autonomous", request_body = PauseRequest,
-    description = "It holds once this answers: no job is made, none that waits is sent, and every connected agent is told, which keeps \
+    description = "It holds once this answers: no job is sent any more, and every connected agent is told, which keeps \
                    it also while it has no control plane. What was begun is finished and, where it did not help, undone; Nimbus \
                    goes on watching, planning and asking. What is paused already stays as it is. With `dry_run` it writes \
                    nothing.",

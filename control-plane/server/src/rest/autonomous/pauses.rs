@@ -58,6 +58,8 @@ pub(super) async fn attempt(
     }
     if !request.dry_run && !changes.is_empty() {
         app.commit(&changes).await?;
+        // It is stored, whatever this brings: where the commit could not be followed, agents are told with the next reading.
+        drop(app.docs().await);
     }
     let ended =
         |pause: &&Versioned<model::Pause>| changes.removed.iter().any(|gone| gone.id == pause.doc.id());
