@@ -69,6 +69,14 @@ impl DirLock {
             .and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { file })
     }
+
+    /// The lock in the form of an open file, for the standard input of a program that this process starts: the directory stays
+    /// taken until that program ends, too, also where this process is killed before. Who reads it finds nothing.
+    pub fn share(&self) -> io::Result<File> {
+        let mut file = self.file.try_clone()?;
+        file.seek(io::SeekFrom::End(0))?;
+        Ok(file)
+    }
 }
 
 fn holder(file: &File) -> String {

@@ -331,19 +331,37 @@ fn a_cluster_is_named_by_its_uid() {
 #[test]
 fn a_filter_of_log_lines_that_no_program_can_read_is_refused() {
     for chart in [PLANE, AGENT] {
-        for wrong in ["info==", "hyper=loud", "hyper=6", "info\\,hyper=warn=x"] {
+        for wrong in ["info==", "hyper=loud", "hyper=6", "info\\,hyper=warn=x", "x[a]=loud"] {
             let found = format!("found \"{}\";", wrong.replace('\\', ""));
             assert_refused(chart, &format!("log.filter={wrong}"), &["log.filter: expected off,", &found]);
         }
-        for right in ["debug", "info\\,hyper=warn", "hyper=", "hyper=OFF", "hyper=5", "x[{a=1\\,b}]=debug"] {
+        for right in [
+            "debug",
+            "info\\,hyper=warn",
+            "hyper=",
+            "hyper=OFF",
+            "hyper=5",
+            "x[a]=debug",
+            "x[{a=1\\,b}]=debug",
+        ] {
             assert_accepted(chart, &format!("log.filter={right}"));
         }
     }
     // The control plane reads less than the agent does: it would take `info` for most of these, and where a level alone has a blank
     // beside it the name of a target, and then log next to nothing.
-    for wrong in
-        ["off\\, hyper=info", "off\\,=warn", "=", " ", "off\\, ", "*=warn", " info", "info ", "off\\,info "]
-    {
+    for wrong in [
+        "off\\, hyper=info",
+        "off\\,=warn",
+        "=",
+        " ",
+        "off\\, ",
+        "*=warn",
+        " info",
+        "info ",
+        "off\\,info ",
+        "x[a=warn",
+        "x[a]b",
+    ] {
         let found = format!("found \"{}\";", wrong.replace('\\', ""));
         let set = format!("log.filter={wrong}");
         assert_refused(PLANE, &set, &["log.filter: expected off,", "a name before it", "no blank", &found]);
@@ -352,6 +370,8 @@ fn a_filter_of_log_lines_that_no_program_can_read_is_refused() {
         "off\\,",
         "off\\,\\,info",
         "_x=warn",
+        "[a]=warn",
+        "x[a]",
         "nimbus_control_plane::http=debug\\,warn",
         "x[{a=1\\, b}]=debug",
     ] {

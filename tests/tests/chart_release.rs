@@ -273,12 +273,15 @@ fn a_first_install_with_a_wrong_secret_or_a_claim_without_a_volume_is_corrected(
     let own = "nimbus-control-plane";
     let claim = "nimbus-control-plane-data";
     let state = |phase: &str| json!({"metadata": {"name": claim}, "status": {"phase": phase}});
-    let secret = json!({"metadata": {"name": "k"}});
+    let secret = json!({"metadata": {"name": "k"}, "data": {"ca.pem": "eA==", "ca.key": "eA=="}});
+    let elses = || json!({"metadata": {"name": "k"}, "data": {"tls.crt": "eA==", "tls.key": "eA=="}});
     let stands_by = || stateful_set(own, "", "k", true);
     let sqlite = || stateful_set(own, claim, "", false);
     let both = || stateful_set(own, claim, "k", false);
     for (there, set, values) in [
         (json!({"secret/k": {}}), stands_by(), "keys.existingSecret=l,database.existingSecret=d"),
+        (json!({"secret/k": elses()}), stands_by(), "keys.existingSecret=l,database.existingSecret=d"),
+        (json!({"secret/k": {"metadata": {"name": "k"}, "data": null}}), stands_by(), "replicas=1"),
         (json!({"secret/k": {}}), stands_by(), "database.existingSecret=d"),
         (json!({"secret/k": {}}), stands_by(), "replicas=1"),
         (json!({"secret/k": {}, "claim/nimbus-control-plane-data": state("Bound")}), both(), "replicas=1"),
@@ -322,6 +325,11 @@ fn what_a_pod_runs_on_is_kept_though_it_was_deleted_beside_it() {
     let sqlite = || stateful_set(own, claim, "", false);
     for (there, set, values) in [
         (json!({"secret/k": {}}), runs(stateful_set(own, "", "k", true)), "replicas=1"),
+        (
+            json!({"secret/k": {"data": {"tls.key": "eA=="}}}),
+            runs(stateful_set(own, "", "k", true)),
+            "replicas=1",
+        ),
         (json!({"secret/k": {}}), runs(stateful_set(own, claim, "k", false)), "keys.existingSecret=l"),
         (json!({"claim/nimbus-control-plane-data": {}}), runs(sqlite()), "database.existingSecret=d"),
         (

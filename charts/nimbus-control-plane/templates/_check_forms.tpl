@@ -37,17 +37,19 @@
 
 {{- /*
 Is `filter` one of log lines, by what can be said for certain: what follows an equals sign is a level? A `strict` program also takes
-no blank at an end of a part, and none that begins with another sign than a name does, so that something is before the equals sign.
-Where fields of spans are named, a comma may be within them, and the program alone can say.
+no blank at an end of a part, and none that begins with another sign than a name or a span's bracket does, so that something is before
+the equals sign, and closes each bracket before it. Where fields of spans are named, a comma may be within them, and the program alone can say.
 */ -}}
 {{- define "nimbus-control-plane.isFilter" -}}
 {{- $strict := .strict -}}
 {{- $wrong := list -}}
-{{- if not (regexMatch "[][{}]" .filter) -}}
+{{- if not (regexMatch "[{}]" .filter) -}}
 {{- range splitList "," .filter -}}
 {{- if and (contains "=" .) (not (regexMatch "(?i)^[^=]*=([+]?0*[0-5]|off|error|warn|info|debug|trace)?$" .)) -}}
 {{- $wrong = append $wrong . -}}
-{{- else if and $strict . (or (not (regexMatch "^[-:_\\pL\\pN]" .)) (regexMatch "\\s$" .)) -}}
+{{- else if and $strict . (or (not (regexMatch "^[-:_[\\pL\\pN]" .)) (regexMatch "\\s$" .)) -}}
+{{- $wrong = append $wrong . -}}
+{{- else if and $strict (contains "[" .) (not (regexMatch "^[^][=]*\\[[^]]*\\](=[^][]*)?$" .)) -}}
 {{- $wrong = append $wrong . -}}
 {{- end -}}
 {{- end -}}

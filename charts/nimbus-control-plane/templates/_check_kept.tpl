@@ -60,9 +60,9 @@ something would be refused.
 {{- /*
 The StatefulSets (`objects`), what was found of their Secrets and claims (`there`, by `secret/NAME` and `claim/NAME`) and, where the
 values name one that the chart made, the `claim`. What an upgrade that failed left beside the release's own is no reason: it is
-enough that one of them has keys and database where they stay. A Secret that is not there has no keys, and a claim that never got a
-volume no database, where no pod is ready: a first install with a wrong name is corrected. Of a pod that runs on what was deleted beside
-it, keys and database are those of before.
+enough that one of them has keys and database where they stay. A Secret that is not there, or has other files, has no keys, and a claim
+that never got a volume no database, where no pod is ready: a first install with a wrong name is corrected. Of a pod that runs on what was
+deleted beside it, keys and database are those of before.
 */ -}}
 {{- define "nimbus-control-plane.check.keeps" -}}
 {{- $there := .there | default dict -}}
@@ -74,7 +74,8 @@ it, keys and database are those of before.
 {{- $before := or $state.secret $state.claim -}}
 {{- $ready := gt (int (dig "status" "readyReplicas" 0 .)) 0 -}}
 {{- $secret := printf "secret/%s" $state.secret -}}
-{{- if and (not $ready) (hasKey $there $secret) (empty (get $there $secret)) -}}
+{{- $held := get $there $secret | default dict -}}
+{{- if and (not $ready) (hasKey $there $secret) (not (dig "data" "ca.key" "" $held)) -}}
 {{- $_ := set $state "secret" "" -}}{{- $_ := set $state "keyless" true -}}
 {{- end -}}
 {{- $claim := printf "claim/%s" $state.claim -}}
@@ -105,7 +106,7 @@ it, keys and database are those of before.
 
 {{- /*
 Where a StatefulSet has keys and database, as YAML: its name, the claim, the Secret with the keys, whether it has PostgreSQL, and whether that
-Secret is missing (`keyless`), which is found out later.
+Secret has no keys (`keyless`), which is found out later.
 */ -}}
 {{- define "nimbus-control-plane.state" -}}
 {{- $state := dict "name" .metadata.name "claim" "" "secret" "" "postgres" false "keyless" false -}}

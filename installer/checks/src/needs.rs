@@ -46,6 +46,8 @@ pub struct Needs {
     pub replicas: u64,
     /// What the agent on each node asks for.
     pub agent: Request,
+    /// Whether the agents are given rights to act.
+    pub acts: bool,
 }
 
 impl Default for Needs {
@@ -60,6 +62,7 @@ impl Default for Needs {
             control_plane: Request { milli_cpu: 100, memory: 128 << 20 },
             replicas: 1,
             agent: Request { milli_cpu: 20, memory: 32 << 20 },
+            acts: false,
         }
     }
 }
@@ -82,6 +85,7 @@ impl Needs {
             control_plane: Request::default(),
             replicas: 0,
             agent: Request::default(),
+            acts: false,
         };
         for document in &documents {
             needs.add(document);
@@ -116,6 +120,10 @@ impl Needs {
                 let pod = &spec["template"]["spec"];
                 self.agent = request(pod);
                 self.agent_excess.extend(excess(pod));
+            }
+            // The chart of the agents calls what it gives them so, and nothing else.
+            "ClusterRole" | "Role" => {
+                self.acts |= document["metadata"]["name"].as_str().is_some_and(|name| name.ends_with("-act"));
             }
             _ => {}
         }
@@ -166,8 +174,10 @@ mod tests {
         assert_eq!(needs.replicas, 3);
         assert_eq!(needs.control_plane, Request { milli_cpu: 1000, memory: 1 << 30 });
         assert_eq!(needs.agent, Request { milli_cpu: 20, memory: 0 });
-        assert!(needs.secrets.is_empty());
+        assert!(needs.secrets.is_empty() && !needs.acts);
         assert!(Needs::read("a: [").is_err());
+        let role = |name| Needs::read(&format!("kind: Role\nmetadata:\n  name: {name}\n")).unwrap();
+        assert!(role("nimbus-agent-act").acts && !role("nimbus-agent-read").acts);
         // What a chart makes is nobody's to make.
         let volume = |name: &str| {
             format!(

@@ -185,7 +185,8 @@ async fn running(kubectl: &Kubectl, namespace: &str) -> Gathered<Vec<Pod>> {
     let mut found = kubectl.read(&words, pods).await?;
     // A name that is none of a pod would be an option of kubectl's.
     let is_name = |name: &str| name.starts_with(|first: char| first.is_ascii_alphanumeric());
-    let says_nothing = |pod: &Pod| matches!(pod.trouble, Some(Trouble::NotReady | Trouble::Ended(_)));
+    let says_nothing =
+        |pod: &Pod| matches!(pod.trouble, Some(Trouble::NotReady | Trouble::Ended(_) | Trouble::Test(_)));
     let silent = found.iter_mut().filter(|pod| says_nothing(pod) && is_name(&pod.name));
     for pod in silent.take(MOST_HEARD) {
         let words = ["logs", pod.name.as_str(), "--namespace", namespace, "--tail=1"];

@@ -1,7 +1,10 @@
 //! The directory of one installation: what is planned, its keys, and `state.json`, which says what was done.
 
+use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Component, Path, PathBuf};
+use std::process::Stdio;
+use std::sync::OnceLock;
 
 use nimbus_deploy::draft::{Draft, MOST_BYTES as ANSWERS_BYTES};
 use nimbus_deploy::journal::{Journal, MOST_BYTES};
@@ -26,7 +29,11 @@ const HEAD_BYTES: usize = 512;
 
 /// One installation's directory; it need not be there yet.
 #[derive(Debug)]
-pub struct Directory(PathBuf);
+pub struct Directory {
+    path: PathBuf,
+    /// The lock, for the programs that are run here.
+    shared: OnceLock<File>,
+}
 
 impl Directory {
     /// The directory at this path, by the one name that it has whichever way leads there: the context of `nimbus` is known
@@ -40,7 +47,7 @@ impl Directory {
         let real =
             |above: &Path| Some((above.canonicalize().ok()?, path.strip_prefix(above).ok()?.to_owned()));
         // Of one that is not there yet what is above it has such a name.
-        let Some((above, below)) = path.ancestors().find_map(real) else { return Ok(Self(path)) };
+        let Some((above, below)) = path.ancestors().find_map(real) else { return Ok(Self::at(path)) };
         if below.components().any(|part| part == Component::ParentDir) {
             return Err(Failure::new(format!(
                 "{} leads through a directory that is not there",
@@ -52,46 +59,60 @@ impl Directory {
             .next("name the directory without `..`"));
         }
         // Nothing joined to a path would end it with a slash.
-        Ok(Self(if below.as_os_str().is_empty() { above } else { above.join(below) }))
+        Ok(Self::at(if below.as_os_str().is_empty() { above } else { above.join(below) }))
+    }
+
+    fn at(path: PathBuf) -> Self {
+        Self { path, shared: OnceLock::new() }
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
-    /// Makes it, if it is not there, and keeps others out until the lock is dropped. What a run left behind that was killed
-    /// goes away.
+    /// Makes it, if it is not there, and keeps others out until the lock is dropped, or, where this process is killed before,
+    /// until the programs that it began have ended. What a run left behind that was killed goes away.
     pub fn take(&self) -> Result<DirLock, Failure> {
-        let is_new = !self.0.exists();
+        let is_new = !self.path.exists();
         if !is_new && !self.is_ours()? {
-            return Err(Failure::new(format!("{} holds something else", self.0.display()))
+            return Err(Failure::new(format!("{} holds something else", self.path.display()))
                 .expected("an empty directory, or one that this command made")
                 .found(format!("files, and among them no {ANSWERS} and no {STATE} of this command"))
                 .next("name another directory with --out"));
         }
-        create_private_dir(&self.0).map_err(|error| files::unwritable(&self.0, &error))?;
-        let lock = DirLock::take(&self.0).map_err(|error| {
+        create_private_dir(&self.path).map_err(|error| files::unwritable(&self.path, &error))?;
+        let lock = DirLock::take(&self.path).map_err(|error| {
             Failure::new("the installation's directory cannot be taken")
-                .expected("that no other run uses it")
+                .expected("that no other run uses it, nor a program that one began")
                 .found(error.to_string())
-                .next("wait for the other run, or look at its process")
+                .next("wait until it ends, or look at its process; where that is gone, the helm, kubectl or tofu that it began is still at work")
         })?;
+        let shared =
+            lock.share().map_err(|error| files::unreadable("the lock", &self.path.join(LOCK), &error))?;
+        // A run takes it once.
+        let _ = self.shared.set(shared);
         // A plan of Terraform holds the database's password, and nobody applies an old one.
-        files::gone(&terraform_plan(&self.0), |path| std::fs::remove_file(path))?;
+        files::gone(&terraform_plan(&self.path), |path| std::fs::remove_file(path))?;
         Ok(lock)
+    }
+
+    /// What a program that is run here gets as its input: nothing to read. Where the directory is taken, it is taken by the
+    /// program too: a helm that a killed run left at work ends before the next one begins.
+    pub(super) fn input(&self) -> std::io::Result<Stdio> {
+        self.shared.get().map_or_else(|| Ok(Stdio::null()), |file| Ok(Stdio::from(file.try_clone()?)))
     }
 
     /// Whether this command made the directory: by what its files say, as others may have files of these names.
     fn is_ours(&self) -> Result<bool, Failure> {
-        let unreadable = |error| files::unreadable("the installation's directory", &self.0, &error);
+        let unreadable = |error| files::unreadable("the installation's directory", &self.path, &error);
         // The lock alone is left where nothing was written because a question was not answered with yes.
-        let is_empty = holds_only(&self.0, |name| name == LOCK).map_err(unreadable)?;
-        let is_answers = head(&self.0.join(ANSWERS), ANSWERS_BYTES).is_some_and(|text| {
+        let is_empty = holds_only(&self.path, |name| name == LOCK).map_err(unreadable)?;
+        let is_answers = head(&self.path.join(ANSWERS), ANSWERS_BYTES).is_some_and(|text| {
             text.contains(WRITER) || Draft::parse(&text).is_ok_and(|draft| draft != Draft::default())
         });
         let is_journal =
-            || head(&self.0.join(STATE), MOST_BYTES).is_some_and(|text| Journal::parse(&text).is_ok());
+            || head(&self.path.join(STATE), MOST_BYTES).is_some_and(|text| Journal::parse(&text).is_ok());
         Ok(is_answers || is_journal() || is_empty)
     }
 
@@ -112,7 +133,7 @@ impl Directory {
                 .next("move them away, or name another directory with --out"));
         }
         for file in &plan.files {
-            let path = self.0.join(&file.path);
+            let path = self.path.join(&file.path);
             let failed = |error| files::unwritable(&path, &error);
             if let Some(parent) = path.parent() {
                 create_private_dir(parent).map_err(failed)?;
@@ -120,8 +141,9 @@ impl Directory {
             write_atomic(&path, file.text.as_bytes(), 0o600).map_err(failed)?;
         }
         let terraform = TERRAFORM.map(|name| format!("terraform/{name}"));
-        let is_left =
-            |path: &String| !plan.files.iter().any(|file| file.path == *path) && self.0.join(path).is_file();
+        let is_left = |path: &String| {
+            !plan.files.iter().any(|file| file.path == *path) && self.path.join(path).is_file()
+        };
         Ok(terraform.into_iter().filter(is_left).collect())
     }
 
@@ -134,16 +156,16 @@ impl Directory {
             VARIABLES => "terraform/main.tf",
             other => other,
         };
-        let is_there = self.0.join(file).symlink_metadata().is_ok();
-        !is_there || head(&self.0.join(marked), HEAD_BYTES).is_some_and(|text| text.contains(WRITER))
+        let is_there = self.path.join(file).symlink_metadata().is_ok();
+        !is_there || head(&self.path.join(marked), HEAD_BYTES).is_some_and(|text| text.contains(WRITER))
     }
 
     /// What was done here, if anything was.
     pub fn journal(&self) -> Result<Option<Journal>, Failure> {
-        let path = self.0.join(STATE);
+        let path = self.path.join(STATE);
         let mut text = String::new();
-        let read = std::fs::File::open(&path)
-            .and_then(|file| file.take(MOST_BYTES as u64 + 1).read_to_string(&mut text));
+        let read =
+            File::open(&path).and_then(|file| file.take(MOST_BYTES as u64 + 1).read_to_string(&mut text));
         match read {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -165,7 +187,7 @@ impl Directory {
 
     /// Keeps what was done.
     pub fn save(&self, journal: &Journal) -> Result<(), Failure> {
-        let path = self.0.join(STATE);
+        let path = self.path.join(STATE);
         let text =
             journal.text().map_err(|why| Failure::new("what was done cannot be written down").found(why))?;
         write_atomic(&path, text.as_bytes(), 0o600).map_err(|error| files::unwritable(&path, &error))
@@ -180,6 +202,6 @@ pub(super) fn terraform_plan(directory: &Path) -> PathBuf {
 /// The beginning of a file as text; nothing where it cannot be read.
 fn head(path: &Path, most: usize) -> Option<String> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path).ok()?.take(most as u64).read_to_end(&mut bytes).ok()?;
+    File::open(path).ok()?.take(most as u64).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }

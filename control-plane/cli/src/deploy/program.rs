@@ -22,7 +22,7 @@ pub(super) struct Programs<'a> {
 }
 
 impl Programs<'_> {
-    /// The program with its arguments, in the installation's directory.
+    /// The program with its arguments, in the installation's directory; what it reads is to be said.
     pub(super) fn command(&self, program: Program, args: &[String]) -> Command {
         let mut command = match program {
             Program::Nimbus => Command::new(&self.around.nimbus),
@@ -30,7 +30,7 @@ impl Programs<'_> {
                 Command::new(program.as_str())
             }
         };
-        command.args(args).current_dir(self.directory.path()).stdin(Stdio::null());
+        command.args(args).current_dir(self.directory.path());
         if let Some(search) = &self.around.search {
             command.env("PATH", search);
         }
@@ -47,7 +47,9 @@ impl Programs<'_> {
 
     /// Runs it to its end.
     pub(super) fn output(&self, program: Program, args: &[String]) -> Result<Output, Failure> {
-        self.command(program, args).output().map_err(|error| cannot(program, &error))
+        let cannot = |error| cannot(program, &error);
+        let input = self.directory.input().map_err(cannot)?;
+        self.command(program, args).stdin(input).output().map_err(cannot)
     }
 
     /// Runs a command that has to succeed and needs no way; what it printed.

@@ -11,6 +11,7 @@
 )]
 
 mod command;
+mod killed;
 mod preflight;
 mod site;
 mod steps;

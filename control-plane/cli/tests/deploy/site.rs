@@ -27,6 +27,7 @@ cd "WORLD" || exit 9
 calls=$(($(cat calls) + 1)); echo "$calls" > calls
 program=$(basename "$0"); words="$program $*"; echo "$words" >> log
 if [ "$calls" = "$(cat fail)" ]; then echo "cut off" >&2; exit 1; fi
+case "$words" in "helm upgrade "*) while [ -e slow ]; do : > waits; sleep 0.05; done ;; esac
 get() {
     if [ -e "there/$1" ]; then
         digest=$(cat "digests/$1" 2> /dev/null)
@@ -62,7 +63,7 @@ esac
 "#;
 
 pub(crate) struct Site {
-    _dir: tempfile::TempDir,
+    _dir: Option<tempfile::TempDir>,
     pub(crate) world: PathBuf,
     pub(crate) out: PathBuf,
     pub(crate) around: Around,
@@ -71,7 +72,13 @@ pub(crate) struct Site {
 impl Site {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (world, out, bin) = (dir.path().join("world"), dir.path().join("out"), dir.path().join("bin"));
+        let site = Self::below(dir.path());
+        Self { _dir: Some(dir), ..site }
+    }
+
+    /// A site below this directory, which stays.
+    pub(crate) fn below(dir: &Path) -> Self {
+        let (world, out, bin) = (dir.join("world"), dir.join("out"), dir.join("bin"));
         for made in [world.join("there"), world.join("digests"), bin.clone()] {
             std::fs::create_dir_all(made).unwrap();
         }
@@ -84,12 +91,12 @@ impl Site {
         let around = Around {
             nimbus: bin.join("nimbus"),
             search: Some(format!("{}:/usr/bin:/bin", bin.display()).into()),
-            contexts: Some(dir.path().join("contexts/config.toml")),
+            contexts: Some(dir.join("contexts/config.toml")),
             pause: Duration::ZERO,
             patience: Duration::from_secs(5),
             may_lose: false,
         };
-        let site = Self { _dir: dir, world, out, around };
+        let site = Self { _dir: None, world, out, around };
         site.fail_at(0);
         site.cluster("uid-1");
         site

@@ -168,5 +168,10 @@ fn judged(trouble: &Trouble) -> (String, &'static str, bool) {
              and needs room first; what is left of it is removed with kubectl delete pod POD",
             false,
         ),
+        Trouble::Test(why) => (
+            format!("the last helm test failed: {}", short(why)),
+            "see what it found (kubectl logs POD), and give helm test again: it takes the place of this pod",
+            false,
+        ),
     }
 }

@@ -40,6 +40,8 @@ pub enum Trouble {
     NotReady,
     /// It ended and is not started again, with the reason: evicted by its node, or its program failed.
     Ended(String),
+    /// It is the pod of `helm test`, which failed: with the reason.
+    Test(String),
 }
 
 /// What a container waits for before anything of it was tried: a volume that is not mounted keeps it here.
@@ -153,12 +155,19 @@ pub fn pods(printed: &[u8]) -> Gathered<Vec<Pod>> {
             && object.status.phase != "Succeeded"
             && !(object.status.phase == FAILED && is_replaced(object, &objects))
     };
-    let pod = |object: &Object| Pod {
-        name: object.metadata.common.name.clone(),
-        trouble: trouble(&object.status),
-        said: String::new(),
+    let pod = |object: &Object| {
+        let trouble = match trouble(&object.status) {
+            Some(Trouble::Ended(why)) if is_test(&object.metadata.common) => Some(Trouble::Test(why)),
+            other => other,
+        };
+        Pod { name: object.metadata.common.name.clone(), trouble, said: String::new() }
     };
     Ok(objects.iter().filter(counts).map(pod).collect())
+}
+
+/// Is it the pod that `helm test` runs, as the chart labels it?
+fn is_test(metadata: &Metadata) -> bool {
+    metadata.labels.get("app.kubernetes.io/component").is_some_and(|component| component == "test")
 }
 
 /// Is there another pod of its controller, for a DaemonSet on the same node? Whether a controller has as many as it wants is
@@ -269,6 +278,10 @@ mod tests {
             {"state": {"terminated": {"reason": "Completed"}}},
             {"state": {"terminated": {"reason": "Error", "message": "no recipient"}}}]});
         assert_eq!(one(&failed), Some(Trouble::Ended("Failed: no recipient".to_owned())));
+        let labels = json!({"app.kubernetes.io/part-of": "nimbus", "app.kubernetes.io/component": "test"});
+        let list = json!({"items": [{"metadata": {"name": "a", "labels": labels}, "status": failed}]});
+        let test = pods(list.to_string().as_bytes()).unwrap().remove(0).trouble;
+        assert_eq!(test, Some(Trouble::Test("Failed: no recipient".to_owned())));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! May this user create what both charts hold?
 
-use super::Snapshot;
+use super::{Snapshot, Values};
 use crate::check::{Check, Judged, Outcome};
 use crate::kubernetes::Ask;
 use crate::needs::Needs;
@@ -57,6 +57,8 @@ pub fn asks(control_plane: &str, agents: &str, needs: &Needs) -> Vec<Ask> {
     }
     asks.extend(CLUSTER.map(|resource| ask("create", RBAC, resource, "")));
     asks.push(ask("escalate", RBAC, "clusterroles", ""));
+    // The agents' chart looks at the namespaces that it gives rights in.
+    asks.push(ask("get", "", "namespaces", ""));
     asks.extend(GRANTED.map(|(group, resource)| ask("watch", group, resource, "")));
     asks
 }
@@ -75,7 +77,7 @@ fn judge(snapshot: &Snapshot) -> Judged {
     // What is asked counts only where the installation comes to it.
     let counts = |ask: &Ask| match (ask.verb, ask.resource) {
         ("create", "namespaces") => !are_there,
-        ("escalate", _) => false,
+        ("escalate", _) | ("get", "namespaces") => false,
         ("watch", _) => !may_escalate,
         _ => true,
     };
@@ -86,6 +88,7 @@ fn judge(snapshot: &Snapshot) -> Judged {
         .collect();
     let unanswered: Vec<String> =
         counting().filter(|review| review.allowed.is_none()).map(|review| review.ask.sentence()).collect();
+    let acts = matches!(&snapshot.values, Ok(Values::Taken(needs)) if needs.acts);
     Ok(if !denied.is_empty() {
         Outcome::failure(
             format!("this user may not {}", list(&denied)),
@@ -99,6 +102,13 @@ fn judge(snapshot: &Snapshot) -> Judged {
         )
     } else if reviews.is_empty() {
         Outcome::unknown("nothing was asked", "ask by hand: kubectl auth can-i --list")
+    } else if acts && answered("get", "namespaces") == Some(false) {
+        Outcome::warning(
+            "this user may create everything that both charts hold, and may not get namespaces: the values let agents act, and \
+             helm looks whether the namespaces for that are there",
+            "let this user get namespaces, or set acting.checkCluster to false for the agents' chart: then a wrong name is not \
+             noticed",
+        )
     } else {
         Outcome::pass("this user may create everything that both charts hold")
     })

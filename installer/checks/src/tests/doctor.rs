@@ -298,6 +298,7 @@ fn pods() {
         (Trouble::Crashing("the join token is used up".to_owned()), Failure, "used up"),
         (Trouble::NotReady, Warning, "not ready"),
         (Trouble::Ended("Failed: Evicted: The node was low on memory".to_owned()), Warning, "Evicted"),
+        (Trouble::Test("Failed: Error".to_owned()), Warning, "give helm test again"),
     ] {
         let pods = vec![pod(None), pod(Some(trouble.clone()))];
         let report = report(|snapshot| snapshot.pods = Some(Ok(installed(pods, vec![set(2, 2, 1)]))));

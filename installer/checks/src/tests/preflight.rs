@@ -203,6 +203,18 @@ fn rights() {
     });
     assert_eq!(verdict(&no_namespace, "rights"), Some(Failure));
     assert!(text(&no_namespace, "rights").contains("create namespaces"));
+    // Only where agents may act does helm look at namespaces.
+    for (acts, expected) in [(false, Pass), (true, Warning)] {
+        let unseen = report(|snapshot| {
+            snapshot.values = Ok(Values::Taken(Needs { acts, ..Needs::default() }));
+            for review in snapshot.rights.iter_mut().flatten() {
+                review.allowed = Some((review.ask.verb, review.ask.resource) != ("get", "namespaces"));
+            }
+        });
+        let said = text(&unseen, "rights");
+        assert_eq!(verdict(&unseen, "rights"), Some(expected), "{said}");
+        assert_eq!(said.contains("acting.checkCluster"), acts, "{said}");
+    }
 }
 
 #[test]
