@@ -241,6 +241,13 @@ fn an_upgrade_that_would_begin_with_other_keys_or_another_database_is_refused() 
         (stands_by(), "database.existingSecret=d", &["keys.existingSecret:", "found none;", "reuse-values"]),
         (stands_by(), "keys.existingSecret=k", &["database.existingSecret:", "a new SQLite"]),
         (sqlite(), "database.existingSecret=d", &["database: expected none", "docs/backup.md"]),
+        // A claim takes the place of no Secret.
+        (
+            stands_by(),
+            "persistence.existingClaim=restored",
+            &["keys.existingSecret:", "\"k\"", "found none;"],
+        ),
+        (stands_by(), "persistence.existingClaim=restored", &["database.existingSecret:", "a new SQLite"]),
     ] {
         let said = keeps(&json!([elses(), set]), &json!({}), values);
         let found = said.lines().any(|line| words.iter().all(|word| line.contains(word)));
@@ -257,7 +264,7 @@ fn an_upgrade_that_would_begin_with_other_keys_or_another_database_is_refused() 
         (json!([sqlite()]), "persistence.enabled=false,persistence.acceptLossOfKeys=true"),
         (json!([postgres()]), "database.url=postgres://n@db/n"),
         (json!([stands_by()]), "keys.existingSecret=k,database.existingSecret=d,fullnameOverride=y"),
-        (json!([stands_by()]), "persistence.existingClaim=restored"),
+        (json!([stands_by()]), "persistence.existingClaim=restored,keys.moved=true"),
         (json!([lost]), "fullnameOverride=y,keys.existingSecret=k"),
         // What an upgrade that failed left beside it.
         (json!([stateful_set("y", "y-data", "", false), sqlite()]), "fullnameOverride="),
@@ -384,6 +391,54 @@ fn a_claim_that_helm_would_delete_is_not_taken_for_one_of_yours() {
         let said = said(&claim);
         assert!(!said.contains("expected"), "{claim}: {said}");
     }
+}
+
+/// No longer made, it goes with the upgrade, where nothing says that it is kept.
+#[test]
+fn a_claim_that_an_upgrade_would_delete_is_refused_until_it_is_kept() {
+    let mut made = installed("nimbus-control-plane-data", "nimbus", PLANE.name(), "0.3.0");
+    made["status"] = json!({"phase": "Bound"});
+    let said = |made: &Value, values: &str| keeps(&json!([]), made, values);
+    for (values, name) in [
+        ("persistence.existingClaim=mine", "persistence.existingClaim: expected"),
+        (
+            "keys.existingSecret=k,database.existingSecret=d,persistence.enabled=false",
+            "persistence: expected",
+        ),
+    ] {
+        let deleted = said(&made, values);
+        let words = [name, "annotate pvc nimbus-control-plane-data helm.sh/resource-policy=keep"];
+        assert!(words.iter().all(|word| deleted.contains(word)), "{values}: {deleted}");
+    }
+    let mut kept = made.clone();
+    kept["metadata"]["annotations"] = json!({"helm.sh/resource-policy": "keep"});
+    let mut empty = made.clone();
+    empty["status"] = json!({"phase": "Pending"});
+    for (made, values) in [
+        (&kept, "persistence.existingClaim=mine"),
+        (&empty, "persistence.existingClaim=mine"),
+        (&made, "keys.existingSecret=k,database.existingSecret=d,keys.moved=true"),
+        (&made, "persistence.enabled=false,persistence.acceptLossOfKeys=true"),
+    ] {
+        let said = said(made, values);
+        assert!(!said.contains("expected"), "{made}, {values}: {said}");
+    }
+}
+
+#[test]
+fn a_claim_in_the_place_of_another_is_there() {
+    let said = |claim: &Value| {
+        let judge =
+            "include \"nimbus-control-plane.check.elsewhere\" (dict \"root\" . \"claim\" .Values.found)";
+        let given = format!("found={claim}");
+        asked(PLANE, judge, &["--set-json", &given, "--set", "persistence.existingClaim=typo"]).unwrap()
+    };
+    let missing = said(&json!({}));
+    assert!(
+        missing.contains("persistence.existingClaim: expected") && missing.contains("no \"typo\" in ops"),
+        "{missing}"
+    );
+    assert!(!said(&json!({"metadata": {"name": "typo"}})).contains("expected"));
 }
 
 /// What the agents' chart says where these namespaces were found; those that its values name are `named`.

@@ -12,9 +12,19 @@ something would be refused.
 {{- $sets := lookup "apps/v1" "StatefulSet" .Release.Namespace "" | default dict -}}
 {{- $claim := default "" .Values.persistence.existingClaim -}}
 {{- $made := dict -}}
+{{- $stays := ternary "" (include "nimbus-control-plane.claim" .) (not (empty $claim)) -}}
 {{- range $sets.items -}}
-{{- if and (eq $claim (printf "%s-data" .metadata.name)) (include "nimbus-control-plane.isOwn" (dict "root" $ "object" .)) -}}
-{{- $made = lookup "v1" "PersistentVolumeClaim" $.Release.Namespace $claim | default dict -}}
+{{- if include "nimbus-control-plane.isOwn" (dict "root" $ "object" .) -}}
+{{- $own := printf "%s-data" .metadata.name -}}
+{{- $state := include "nimbus-control-plane.state" . | fromYaml -}}
+{{- /* What the chart made and makes no more is deleted by helm. */ -}}
+{{- if or (eq $claim $own) (and (eq $state.claim $own) (ne $stays $own)) -}}
+{{- $made = lookup "v1" "PersistentVolumeClaim" $.Release.Namespace $own | default dict -}}
+{{- end -}}
+{{- if and $claim (eq $state.claim $own) (ne $claim $own) -}}
+{{- $found := lookup "v1" "PersistentVolumeClaim" $.Release.Namespace $claim | default dict -}}
+{{- include "nimbus-control-plane.check.elsewhere" (dict "root" $ "claim" $found) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $there := dict -}}
@@ -38,6 +48,15 @@ something would be refused.
 {{- if and .Values.persistence.storageClass (not $claim) (include "nimbus-control-plane.claim" .) -}}
 {{- $own := lookup "v1" "PersistentVolumeClaim" .Release.Namespace (include "nimbus-control-plane.claim" .) | default dict -}}
 {{- include "nimbus-control-plane.check.class" (dict "root" . "claim" $own) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The `claim` that another one is to be replaced by: what is not there has no keys. */ -}}
+{{- define "nimbus-control-plane.check.elsewhere" -}}
+{{- if not .claim -}}
+{{- include "nimbus-control-plane.wrong" (list "persistence.existingClaim" "a claim that is there, in the place of the one that has the keys now"
+  (printf "no %s in %s" (quote .root.Values.persistence.existingClaim) .root.Release.Namespace)
+  "correct it, or leave it out as before") -}}
 {{- end -}}
 {{- end -}}
 
@@ -94,9 +113,14 @@ deleted beside it, keys and database are those of before.
 {{- if not (or $stays .root.Values.keys.moved) -}}{{- range $found | uniq -}}{{- . -}}{{- end -}}{{- end -}}
 {{- if .claim -}}
 {{- $kept := dig "metadata" "annotations" "helm.sh/resource-policy" "" .claim -}}
-{{- if and (include "nimbus-control-plane.isOwn" (dict "root" .root "object" .claim)) (ne $kept "keep") -}}
 {{- $name := .claim.metadata.name -}}
-{{- include "nimbus-control-plane.wrong" (list "persistence.existingClaim"
+{{- $values := .root.Values.persistence -}}
+{{- /* Named, it is to be used; else it is let go, of which nothing has to be said where it is empty, was moved or may be lost. */ -}}
+{{- $isNamed := eq $name (default "" $values.existingClaim) -}}
+{{- $isEmpty := has (dig "status" "phase" "" .claim) (list "" "Pending") -}}
+{{- $mayGo := and (not $isNamed) (or $isEmpty .root.Values.keys.moved (and (not $values.enabled) $values.acceptLossOfKeys)) -}}
+{{- if and (include "nimbus-control-plane.isOwn" (dict "root" .root "object" .claim)) (ne $kept "keep") (not $mayGo) -}}
+{{- include "nimbus-control-plane.wrong" (list (ternary "persistence.existingClaim" "persistence" (or $isNamed (not (empty $values.existingClaim))))
   (printf "a claim that helm leaves where it is: %s was made by this release, and is deleted when the chart no longer makes it" (quote $name))
   "one without helm.sh/resource-policy: keep"
   (printf "first run: kubectl -n %s annotate pvc %s helm.sh/resource-policy=keep" .root.Release.Namespace $name)) -}}
@@ -125,12 +149,12 @@ Secret has no keys (`keyless`), which is found out later.
 
 {{- /*
 What these values would lose of a `state`. Without claim and Secret the keys go with every pod, so that nothing is kept there.
-Whoever names another claim says where keys and database are.
+Whoever names another claim in the place of one says where keys and database are; a claim takes the place of no Secret.
 */ -}}
 {{- define "nimbus-control-plane.lost" -}}
 {{- $state := .state -}}
 {{- with .root -}}
-{{- $elsewhere := .Values.persistence.existingClaim | default $state.claim | ne $state.claim -}}
+{{- $elsewhere := and $state.claim (.Values.persistence.existingClaim | default $state.claim | ne $state.claim) -}}
 {{- $name := include "nimbus-control-plane.fullname" . -}}
 {{- $claim := include "nimbus-control-plane.claim" . -}}
 {{- $secret := default "" .Values.keys.existingSecret -}}

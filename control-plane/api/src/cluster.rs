@@ -125,6 +125,9 @@ pub struct Cluster {
     /// How far Nimbus may go.
     #[schema(value_type = words::Mode)]
     pub mode: String,
+    /// True while people have paused this cluster or the whole fleet: nothing new is begun here, whoever orders it.
+    #[serde(default)]
+    pub paused: bool,
     /// The remedies that are enabled.
     #[schema(value_type = Vec<words::Action>)]
     pub enabled: Vec<String>,

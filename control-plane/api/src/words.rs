@@ -51,6 +51,7 @@ words! {
         "job_failing",
         "volume_near_full",
         "node_pressure",
+        "disk_near_full",
     ];
     /// Which remedy.
     Action = &[

@@ -120,7 +120,8 @@ fn changes(
         };
         changes.clusters.push(Versioned::new(cluster));
     }
-    if next == agent.doc {
+    // A cluster is made known by an agent as it was read: one that was revoked meanwhile, as its cluster was removed, makes none.
+    if next == agent.doc && changes.clusters.is_empty() {
         return (changes, denied);
     }
     if next.cluster_uid != agent.doc.cluster_uid && agent.doc.cluster_uid.is_some() {

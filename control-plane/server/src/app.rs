@@ -72,8 +72,8 @@ pub struct App {
     pub started_at: Timestamp,
     /// Until when it believes that it leads.
     pub belief: Belief,
-    /// Read over an enrolment that rests on what is known of a cluster, and written over the removal of one: neither is decided
-    /// from what the other is about to change.
+    /// Read over an enrolment, and written over the removal of a cluster: neither is decided from what the other is about to
+    /// change.
     pub removal: tokio::sync::RwLock<()>,
     agents_address: OnceLock<String>,
 }

@@ -75,7 +75,7 @@ impl Reader<'_> {
                 "a DNS label of at most 24 characters that begins with a letter",
                 |it| is_label(it, LONGEST_NAME) && it.starts_with(|first: char| first.is_ascii_lowercase()),
             ),
-            kube_context: self.optional("kube_context", "the name of a context of the kubeconfig", is_plain),
+            kube_context: self.optional("kube_context", "the name of a context of the kubeconfig, of letters, digits and any of -._/:@~+(); another one is renamed with `kubectl config rename-context`", is_plain),
             namespace: self.namespace("namespace"),
             registry: self.checked(
                 "registry",

@@ -19,6 +19,8 @@ const NAMES: [&str; 5] = ["name", "key", "field", "header", "k"];
 const VALUES: [&str; 5] = ["value", "val", "content", "default", "v"];
 /// Headers whose value is a scheme and what belongs to it.
 const HEADERS: [&str; 2] = ["authorization", "proxy-authorization"];
+/// Headers of which each value is a name and what it is given.
+const COOKIES: [&str; 2] = ["cookie", "set-cookie"];
 /// Something that would be a secret under a name that tells of one.
 const SAMPLE: &str = "x7Q-9f3kLm2Z";
 /// The fields of a JSON web key that only its owner may know.
@@ -85,7 +87,7 @@ impl Walk<'_> {
 
     fn string(&mut self, text: &str, key: &str) -> Value {
         let rules = self.redactor.rules;
-        if is_given(key, text, rules) || (self.below > 0 && may_be_one(text.trim())) {
+        if is_given(key, text, rules) || is_cookie(key, text) || (self.below > 0 && may_be_one(text.trim())) {
             return self.masked(text);
         }
         let inner = text.trim_start();
@@ -119,6 +121,7 @@ impl Walk<'_> {
                 continue;
             };
             let is_secret = is_given(&flag, &text, rules)
+                || is_cookie(key, &text)
                 || (is_header(key) && is_given(key, &text, rules))
                 || judge(key, "", rules).is_some_and(|name| is_item(&text, &name, rules));
             // `--password` and its value are two arguments.
@@ -293,6 +296,11 @@ fn is_deep(value: &Value) -> bool {
 /// Is it the name of a header whose value is a scheme and what belongs to it?
 fn is_header(name: &str) -> bool {
     HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header))
+}
+
+/// Is it what a browser sends or is given to keep: names with their values?
+fn is_cookie(name: &str, value: &str) -> bool {
+    COOKIES.iter().any(|header| name.eq_ignore_ascii_case(header)) && value.contains('=')
 }
 
 /// Is a field of this name given a value that counts?

@@ -10,7 +10,7 @@ use crate::secret::rules::Form;
 const BEGIN: &str = r#"(?i)\b(?:(?:proxy-)?authorization|(?:set-)?cookie)["']?[ \t]*(?::|=>?|,)[ \t]*(?:\[\][ \t]*string[ \t]*\{|\[)"#;
 /// What is in a list when that is a credential: a scheme and what follows it, which may be in quotes of its own or in the next
 /// line, a name with its value, or one word with a digit in it.
-const CREDENTIAL: &str = r#"^["'\s-]*(?:[A-Za-z][\w-]*["']?\s+["']?[^\s"',;|\]]|[^\s"',;=\[\]]+=[^\s"',;\]]{4,}|[^\s"',\[\]]{5,}\d[^\s"',]*\s*["']?|[^\s"',\[\]]*\d[^\s"',]{5,}\s*["']?)"#;
+const CREDENTIAL: &str = r#"^["'\s-]*(?:[A-Za-z][\w-]*["']?\s+["']?[^\s"',;|\]]|[^\s"',;=\[\]]+=[^\s"',;\]]|[^\s"',\[\]]{5,}\d[^\s"',]*\s*["']?|[^\s"',\[\]]*\d[^\s"',]{5,}\s*["']?)"#;
 /// Most lines of a list, and most bytes; of a longer one so much is taken.
 const LINES: usize = 32;
 const BYTES: usize = 4096;
@@ -108,6 +108,8 @@ mod tests {
             ("\"Cookie\":[\"JSESSIONID=4F7A1C9D2B\"]", Some("JSESSIONID=4F7A1C9D2B")),
             ("{\"Cookie\":[]string{\"sid=x7Qk\"}}", Some("sid=x7Qk")),
             ("\"Set-Cookie\": [\n \"sid=x7Qk; Path=/\"\n]", Some("sid=x7Qk; Path=/")),
+            ("\"Cookie\":[\"lang=en; sid=meadow\"]", Some("lang=en; sid=meadow")),
+            ("\"Set-Cookie\":[\"a=1\",\"sid=meadow\"]", Some("a=1\",\"sid=meadow")),
             ("cookie: [session, theme]", None),
             ("authorization: [\nname: Token x7]", None),
             ("authorization: [basic, bearer]", None),

@@ -35,10 +35,18 @@ pub fn take_out(page: &mut Page, rules: &Rules, time: &Time) {
         if !time.is_left() {
             break;
         }
-        if !sheet.columns(at) {
+        let is_columns = sheet.columns(at);
+        // Before the next column's name is taken for a value.
+        let is_first = sheet.begins_table(at);
+        if is_first {
+            sheet.table(at);
+        }
+        if !is_columns {
             sheet.line(at);
         }
-        sheet.table(at);
+        if !is_first {
+            sheet.table(at);
+        }
         sheet.record(at);
     }
     page.set_lines(&sheet.lines, &sheet.taken);
@@ -172,6 +180,12 @@ impl Sheet<'_> {
         header.is_some_and(|header| header.is_table(&self.next(at), self.rules))
     }
 
+    /// Is the line the header of a table whose names are hardly values of each other?
+    fn begins_table(&self, at: usize) -> bool {
+        let header = tables::header(&self.lines[at].judged, self.rules);
+        header.is_some_and(|header| header.is_sure(self.rules))
+    }
+
     /// Masks the fields of a table's rows whose column tells.
     fn table(&mut self, at: usize) {
         let line = &self.lines[at].judged;
@@ -181,12 +195,12 @@ impl Sheet<'_> {
         let Some(mut header) = tables::header(line, self.rules) else { return };
         let mut edits = Vec::new();
         for (below, line) in self.lines[at + 1..].iter().enumerate() {
-            // Another table, which has its own turn.
-            if header.ends_before(&line.judged, self.rules) {
-                break;
+            // Another table, which has its own turn. Where it is a row of this one after all, the rows below it are, too.
+            if header.is_another(&line.judged, self.rules) {
+                continue;
             }
             match header.row(&line.judged, self.rules) {
-                Row::Of(values) | Row::Shifted(values) => {
+                Row::Of(values) | Row::Shifted(values) | Row::Short(values) => {
                     let places = values.into_iter().filter_map(|value| place(&line.judged, value));
                     edits.extend(places.map(|place| (below + 1, place)));
                 }

@@ -29,7 +29,7 @@ pub enum Kind {
 
 /// Forms of what is secret as a whole, and of the secrets of Nimbus and of protocols that configurations do not hold. Where
 /// a form has a `value`, that alone is.
-const OWN: [&str; 13] = [
+const OWN: [&str; 14] = [
     // From the beginning to the end; without an end, all lines that a key has.
     r"-----BEGIN (?:[A-Z0-9 ]+ )?PRIVATE KEY(?: BLOCK)?-----(?s:.*?)-----END (?:[A-Z0-9 ]+ )?PRIVATE KEY(?: BLOCK)?-----",
     r"-----BEGIN (?:[A-Z0-9 ]+ )?PRIVATE KEY(?: BLOCK)?-----(?:(?:(?:\\r)?\\n|\r?\n)[ \t]*(?:[A-Za-z-]+: [^\n]*|[A-Za-z0-9+/]*={0,2})|[ \t]+[A-Za-z0-9+/=]{32,})*",
@@ -39,7 +39,10 @@ const OWN: [&str; 13] = [
     r"(?i)\bAGE-(?:SECRET-KEY|PLUGIN)-[A-Z0-9-]{10,}",
     // In an address, where a sign is written as its number.
     r#"(?i)(?:passwor[dt]|passwd|passphrase|pwd|secret|token|credentials?|api[_-]?key|access[_-]?key|auth)%3D(?<value>[^\s&"'<>\\]{3,})"#,
-    r#"(?i)\b(?:set-cookie|cookie)["']?[ \t]*[:=][ \t]*["']?(?<value>[^\r\n"'\[{][^\r\n"']{3,})"#,
+    // A value may be in quotes, and have an apostrophe in it.
+    r#"(?i)\b(?:set-cookie|cookies?)["']?[ \t]*[:=][ \t]*["']?(?<value>[^\s"'\[{](?:=\\?"[^\r\n"\\]*\\?"|[^\r\n"']|["'][;A-Za-z]){3,})"#,
+    // As a pair of two strings.
+    r#"(?i)["'](?:set-cookie|cookie)["'],[ \t]*[bu]?["'](?<value>[^\r\n"']{3,})"#,
     // In items of a list of YAML below.
     r#"(?i)\b(?:set-cookie|cookie)["']?:[ \t]*\r?\n[ \t]*-[ \t]+["']?(?<value>[^\s"'=;:]+=[^\r\n]{4,}(?:\r?\n[ \t]*-[ \t]+["']?[^\s"'=;:]+=[^\r\n]+)*)"#,
     // With parameters in quotes all of it goes, also where it goes on in lines of its own that are further in.

@@ -1,6 +1,7 @@
 //! Finds tables (CSV and its kin, Markdown) with a column whose name tells.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use super::name::judge;
 use super::rules::Rules;
@@ -16,17 +17,16 @@ pub const NUMBER: &str = "#";
 /// Most rows in succession that are passed over, as they have not as many fields as the header has names.
 const PASSED: usize = 64;
 
-/// Most fields that a row may have too many for it to be known where the others stand.
-const SURPLUS: usize = 2;
-
 /// What a line below a header is.
 pub enum Row<'a> {
     /// A row, with the values in it where the header tells.
     Of(Vec<&'a str>),
     /// Something between two rows, or a row that cannot be read: the table may go on behind it.
     Other,
-    /// A row with some fields too many, as one of them has the sign in it: what may stand where the header tells.
+    /// A row with fields too many, as one of them has the sign in it: what may stand where the header tells.
     Shifted(Vec<&'a str>),
+    /// A row with fields too few, or the part of one that goes on in the next line: what may stand where the header tells.
+    Short(Vec<&'a str>),
     /// The table has ended before it.
     Behind,
 }
@@ -70,8 +70,8 @@ pub fn is_in(line: &str, next: &[&str], rules: &Rules) -> bool {
     let Some(mut header) = header(line, rules) else { return false };
     for line in next.iter().take(ROWS) {
         match header.row(line, rules) {
-            Row::Of(values) if !values.is_empty() => return true,
-            Row::Of(_) | Row::Other | Row::Shifted(_) => {}
+            Row::Of(values) | Row::Shifted(values) if !values.is_empty() => return true,
+            Row::Of(_) | Row::Other | Row::Shifted(_) | Row::Short(_) => {}
             Row::Behind => return false,
         }
     }
@@ -82,16 +82,24 @@ pub fn is_in(line: &str, next: &[&str], rules: &Rules) -> bool {
 const COLUMNS: [&str; 12] =
     ["account", "age", "email", "host", "id", "key", "login", "name", "role", "url", "user", "username"];
 
+fn is_column(name: &str, rules: &Rules) -> bool {
+    COLUMNS.iter().any(|column| name.eq_ignore_ascii_case(column)) || tells(name, rules)
+}
+
 impl Header<'_> {
+    /// May what stands behind a name in this line be the name of the next column, and no value of it? Of two fields the second
+    /// one may be the value of the first, which a column's usual name hardly is.
+    pub fn is_sure(&self, rules: &Rules) -> bool {
+        self.names.len() > 2 || self.names.iter().all(|name| is_column(name, rules))
+    }
+
     /// Is the line the header of another table: does a column of it tell, and is what stands where this one tells a column's
     /// name, too?
-    pub fn ends_before(&self, line: &str, rules: &Rules) -> bool {
+    pub fn is_another(&self, line: &str, rules: &Rules) -> bool {
         let Some(other) = header(line, rules).filter(|other| other.names.len() == self.names.len()) else {
             return false;
         };
-        let is_column =
-            |name: &str| COLUMNS.iter().any(|column| name.eq_ignore_ascii_case(column)) || tells(name, rules);
-        self.told.iter().all(|at| is_column(other.names[*at]))
+        self.told.iter().all(|at| is_column(other.names[*at], rules))
     }
 
     /// What the next line is. A row with too many fields, or with too few, does not end the table: a field may go on in the
@@ -109,9 +117,11 @@ impl Header<'_> {
             if fields.len() < 2 || self.passed > self.most {
                 return Row::Behind;
             }
-            return match fields.len().checked_sub(self.names.len()) {
-                Some(surplus @ 1..=SURPLUS) => Row::Shifted(self.shifted(&fields, surplus, rules)),
-                Some(_) | None => Row::Other,
+            let shift = fields.len().abs_diff(self.names.len());
+            return if fields.len() > self.names.len() {
+                Row::Shifted(self.shifted(&fields, |told| told..=told + shift, rules))
+            } else {
+                Row::Short(self.shifted(&fields, |told| told.saturating_sub(shift)..=told, rules))
             };
         }
         self.passed = 0;
@@ -120,12 +130,18 @@ impl Header<'_> {
         Row::Of(told.map(|(_, field)| field.text).collect())
     }
 
-    /// The fields of a row with some too many that may be what stands where the header tells: any field may have been parted.
-    fn shifted<'b>(&self, fields: &[Field<'b>], surplus: usize, rules: &Rules) -> Vec<&'b str> {
+    /// The fields of a row with too many, or too few, that may be what stands where the header tells: any field may have been
+    /// parted, or be missing. `places` says where a told field may stand then.
+    fn shifted<'b>(
+        &self,
+        fields: &[Field<'b>],
+        places: impl Fn(usize) -> RangeInclusive<usize>,
+        rules: &Rules,
+    ) -> Vec<&'b str> {
         let mut values = Vec::new();
         for (at, field) in fields.iter().enumerate() {
-            let told = self.told.iter().find(|told| (**told..=**told + surplus).contains(&at));
-            if told.is_some_and(|told| is_value(self.names[*told], field, rules)) {
+            let mut told = self.told.iter().filter(|told| places(**told).contains(&at));
+            if told.any(|told| is_value(self.names[*told], field, rules)) {
                 values.push(field.text);
             }
         }

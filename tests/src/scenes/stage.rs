@@ -87,15 +87,20 @@ impl Stage {
 
     /// Waits until the cluster is watched, and lets Nimbus act in it.
     pub async fn open(&self) -> anyhow::Result<()> {
-        let name = wait_for("the cluster to be watched", PATIENCE, || async {
+        let name = self.watched().await?;
+        self.plane.post(&format!("/autonomous/{name}/enable"), json!({"mode": "act"})).await?;
+        Ok(())
+    }
+
+    /// The name that the control plane has for the cluster, once that is watched.
+    pub async fn watched(&self) -> anyhow::Result<String> {
+        wait_for("the cluster to be watched", PATIENCE, || async {
             let clusters = self.plane.items("/clusters").await?;
             let well = clusters.iter().find(|c| c["state"] == "healthy" || c["state"] == "degraded");
             let name = well.and_then(|c| c["name"].as_str().map(str::to_owned));
             Ok(Seen::when(name, format!("{clusters:?}\n{}", self.agent_output())))
         })
-        .await?;
-        self.plane.post(&format!("/autonomous/{name}/enable"), json!({"mode": "act"})).await?;
-        Ok(())
+        .await
     }
 
     /// What the agent printed, where that can be read.

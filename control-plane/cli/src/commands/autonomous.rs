@@ -94,9 +94,10 @@ impl EnabledMode {
 }
 
 #[derive(Debug, Args)]
+#[group(id = "place", required = true, multiple = false, args = ["cluster", "fleet"])]
 struct Where {
     /// The cluster's name or UID
-    #[arg(long, value_name = "NAME", required_unless_present = "fleet", conflicts_with = "fleet")]
+    #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
     /// Every cluster and every host
     #[arg(long)]

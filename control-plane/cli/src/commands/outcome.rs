@@ -138,7 +138,14 @@ fn progress_of(detail: &IncidentDetail) -> String {
             let window = crate::output::time::span(jiff::SignedDuration::from_millis(job.verify_ms.into()));
             format!("changed; verifying that it holds for {window}")
         }
+        // What keeps it from being sent stands in the incident: somebody paused it, or it waits for its turn.
+        Some(job) if job.state == "pending" && !detail.incident.reason.is_empty() => {
+            detail.incident.reason.clone()
+        }
         Some(job) if detail.incident.state == "remediating" => format!("job {}", readable(&job.state)),
+        None if detail.incident.state == "open" && !detail.incident.reason.is_empty() => {
+            detail.incident.reason.clone()
+        }
         _ => readable(&detail.incident.state),
     }
 }

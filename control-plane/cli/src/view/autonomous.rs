@@ -24,7 +24,7 @@ pub fn status(view: &View, page: &List<AutonomousStatus>) -> String {
         let enabled: Vec<String> = item.enabled.iter().map(|rule| readable(rule)).collect();
         table.row(vec![
             Cell::new(&item.cluster),
-            Cell::word(if item.paused { "paused" } else { &item.state }),
+            super::clusters::mode(&item.state, item.paused),
             Cell::new(if enabled.is_empty() { "-".to_owned() } else { enabled.join(", ") }),
             Cell::new(item.jobs_in_flight.to_string()),
             Cell::new(item.waiting_approvals.to_string()),

@@ -27,7 +27,7 @@ pub fn list(view: &View, page: &List<Cluster>) -> String {
         table.row(vec![
             Cell::new(&cluster.name),
             health(&cluster.state),
-            Cell::word(&cluster.mode),
+            mode(&cluster.mode, cluster.paused),
             Cell::new(ready(cluster.nodes_ready, cluster.nodes)),
             Cell::new(ready(cluster.pods_ready, cluster.pods)),
             Cell::toned(
@@ -64,6 +64,13 @@ pub fn show(view: &View, detail: &ClusterDetail) -> String {
         _ => ("observe: incidents are opened and remedies planned, nothing is changed".to_owned(), true),
     };
     layout.fact("mode", &how_far);
+    if cluster.paused {
+        layout.toned_fact(
+            "paused",
+            Tone::Warn,
+            "nothing new is begun here; `nimbus status` says by whom and why",
+        );
+    }
     if enable {
         layout.command(&format!("nimbus autonomous enable --cluster {}", cluster.name));
     }
@@ -107,6 +114,11 @@ fn agents(view: &View, agents: &[ClusterAgent]) -> String {
         ]);
     }
     table.render(&view.theme, view.width)
+}
+
+/// How far Nimbus may go, and whether it is paused.
+pub fn mode(mode: &str, is_paused: bool) -> Cell {
+    if is_paused { Cell::toned(format!("{}, paused", readable(mode)), Tone::Warn) } else { Cell::word(mode) }
 }
 
 /// A health word in its tone.

@@ -5,6 +5,7 @@
 //! `IncidentKind`, and the lines that the compiler then asks for here.
 
 pub mod correlate;
+mod disk_near_full;
 mod file_drift;
 mod image_pull;
 mod job_failing;
@@ -85,6 +86,7 @@ pub(crate) fn of(kind: IncidentKind) -> &'static dyn Cause {
         IncidentKind::JobFailing => &job_failing::JobFailing,
         IncidentKind::VolumeNearFull => &volume_near_full::VolumeNearFull,
         IncidentKind::NodePressure => &node_pressure::NodePressure,
+        IncidentKind::DiskNearFull => &disk_near_full::DiskNearFull,
     }
 }
 

@@ -63,6 +63,8 @@ words! {
         VolumeNearFull = "volume_near_full",
         /// A node runs short of disk, memory or process ids.
         NodePressure = "node_pressure",
+        /// A disk of a host is nearly full.
+        DiskNearFull = "disk_near_full",
     }
 }
 

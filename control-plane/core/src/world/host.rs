@@ -8,6 +8,7 @@ use nimbus_protocol::kind::FILES;
 use nimbus_protocol::{from_micros, v1};
 use serde::{Deserialize, Serialize};
 
+use super::disk_trend::DiskTrend;
 use super::listing::Listing;
 use crate::living::{self, About, Nature};
 use crate::model::{Attribute, FileFacts};
@@ -108,6 +109,9 @@ pub struct HostFacts {
     pub files_not_kept: u64,
     /// Where the pass over the watched files stands, if the agent brackets it with marks of kind `File`.
     pub pass: Listing,
+    /// How fast its disks fill.
+    #[serde(default)]
+    pub(super) disk_trend: DiskTrend,
     /// When the newest observation reached the control plane.
     pub heard_at: Option<Timestamp>,
     /// Moves with every change; what was concluded from one version holds as long as it stays.
@@ -167,12 +171,19 @@ impl HostFacts {
         self.version
     }
 
+    /// Over how long a disk of the last sample was seen to fill, and in how long it is full at that pace.
+    pub fn fill_pace(&self, disk: &DiskSample) -> Option<(SignedDuration, SignedDuration)> {
+        self.disk_trend.pace(disk, self.sample.as_ref()?.at)
+    }
+
     /// Takes one observation; true when the picture changed.
     pub(super) fn apply(&mut self, observed_at: Timestamp, body: &v1::observation::Body) -> bool {
         use v1::observation::Body;
         match body {
             Body::Host(host) => {
-                self.sample = Some(sample(observed_at, host));
+                let sample = sample(observed_at, host);
+                self.disk_trend.take(observed_at, &sample.disks);
+                self.sample = Some(sample);
                 true
             }
             Body::File(file) => self.file(observed_at, file),

@@ -4,6 +4,7 @@
 //! picture means, and whether it is fresh enough to act on, is decided elsewhere (`causes`, `snapshot`).
 
 mod bounds;
+mod disk_trend;
 mod histories;
 mod host;
 mod inventory;

@@ -83,6 +83,8 @@ async fn enrol(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::Enro
             SessionEnd::refused("token_unknown", "a join token", error.to_string(), NEW_TOKEN)
         })?;
     for _ in 0..TRIES {
+        // A removal takes back the tokens that are for its cluster alone, and refuses every agent that came with them.
+        let _known = app.removal.read().await;
         let record = app.store().get::<JoinTokenRecord>(token.id).await.map_err(unavailable)?;
         let record = genuine(&token, record)?;
         let version = record.version;

@@ -5,6 +5,10 @@ use super::error::ApiError;
 /// Most times that a decision is made; then the client is told to look again.
 const ATTEMPTS: usize = 5;
 
+/// The same for a document that agents write, too: each status of an agent is such a writer, and a hostile one may say another
+/// all the time; a token that leaked may be in use by many.
+pub const AMONG_AGENTS: usize = 100;
+
 /// Reads, decides and commits through `attempt` until no other writer came between, at most [`ATTEMPTS`] times.
 pub async fn until_alone<T, F, Fut>(attempt: F) -> Result<T, ApiError>
 where

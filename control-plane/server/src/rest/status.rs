@@ -57,7 +57,10 @@ pub async fn status(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<J
         drifted_files: number(drifted.count()),
         clusters,
         bounds: bounds(&app, &fleet),
-        notices: app.notices.texts(std::time::Instant::now()),
+        notices: paused_agents(&fleet)
+            .into_iter()
+            .chain(app.notices.texts(std::time::Instant::now()))
+            .collect(),
         storage,
         control_planes,
     }))
@@ -124,6 +127,30 @@ fn agents(fleet: &Fleet) -> AgentCounts {
         }
     }
     counts
+}
+
+/// Most agents that a notice names.
+const MOST_NAMED: usize = 5;
+
+/// That agents were paused on their own side, which no pause of the control plane's says.
+fn paused_agents(fleet: &Fleet) -> Option<String> {
+    let agents = fleet.docs.agents.iter().map(|agent| &agent.doc);
+    let paused: Vec<&str> = agents
+        .filter(|agent| agent.revoked_at.is_none() && agent.paused.is_some())
+        .map(|agent| agent.name.as_str())
+        .collect();
+    let named = paused.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+    let more = match paused.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let one = if paused.len() == 1 { "was" } else { "were" };
+    (!paused.is_empty()).then(|| {
+        format!(
+            "{named}{more} {one} paused on the agent's own side, and begins nothing: `nimbus agents show NAME` says why, \
+             `nimbus-agent resume` there lets it go on"
+        )
+    })
 }
 
 /// Connected agents that report problems. What one reported before it went away may be over.

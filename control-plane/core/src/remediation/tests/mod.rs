@@ -8,6 +8,7 @@ mod budgets;
 mod clock;
 mod cordons;
 mod crash;
+mod disks;
 mod elsewhere;
 mod failed_runs;
 mod faults;

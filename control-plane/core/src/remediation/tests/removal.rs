@@ -125,3 +125,28 @@ fn what_an_agent_sent_before_its_cluster_was_removed_does_not_make_that_known_ag
     let (changes, denied) = crate::directory::status(known, &agent, &said, lab.now);
     assert!(changes.is_empty() && denied.is_none(), "{changes:?}");
 }
+
+/// It was read just before: only the version that goes with it makes that commit meet the removal's.
+#[test]
+fn a_cluster_is_made_known_with_the_agent_that_says_so_as_it_was_read() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    let mut agent = lab.agents.values().next().unwrap().clone();
+    lab.connected.clear();
+    remove(&mut lab).unwrap();
+    let said = nimbus_protocol::v1::Hello {
+        cluster_uid: CLUSTER.into(),
+        cluster_name: "prod".into(),
+        hostname: agent.doc.hostname.clone(),
+        agent_version: agent.doc.version.clone(),
+        ..Default::default()
+    };
+    agent.doc.cluster_uid = Some(CLUSTER.into());
+    agent.doc.bound_cluster = Some(CLUSTER.into());
+    let known = crate::directory::Known { agents: &[agent.clone().into()], clusters: &[] };
+    let (changes, denied) = crate::directory::hello(known, &agent, &said, lab.now);
+    assert!(denied.is_none());
+    assert_eq!(changes.clusters.len(), 1);
+    let versions: Vec<_> = changes.agents.iter().map(|agent| (agent.doc.id, agent.version)).collect();
+    assert_eq!(versions, [(agent.doc.id, agent.version)]);
+}

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::rest::caller::{Caller, Principal};
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
-use crate::rest::retry::until_alone;
+use crate::rest::retry::{AMONG_AGENTS, until_alone_within};
 
 /// Refuse an agent for good; revoking it again changes nothing
 #[utoipa::path(
@@ -29,7 +29,7 @@ pub async fn revoke(
     Body(request): Body<RevokeRequest>,
 ) -> Result<Json<AgentDetail>, ApiError> {
     let reason = reason(&request.reason)?;
-    let revoked = until_alone(|| attempt(&app, &caller, &agent, &reason)).await?;
+    let revoked = until_alone_within(AMONG_AGENTS, || attempt(&app, &caller, &agent, &reason)).await?;
     app.sessions.close(revoked.id, CloseReason::Revoked);
     Ok(Json(super::show::detail(&app, &revoked).await?))
 }

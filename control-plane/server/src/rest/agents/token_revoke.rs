@@ -12,12 +12,8 @@ use crate::app::App;
 use crate::rest::caller::{Caller, Principal};
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
-use crate::rest::retry::until_alone_within;
+use crate::rest::retry::{AMONG_AGENTS, until_alone_within};
 use crate::rest::{lists, view};
-
-/// Most times that it is decided where other writers were faster each time: a token that leaked may be in use by many, and
-/// each of them writes the same document.
-const ATTEMPTS: usize = 100;
 
 /// Refuse a join token for good; revoking it again changes nothing
 #[utoipa::path(
@@ -36,7 +32,7 @@ pub async fn revoke(
     Body(request): Body<RevokeRequest>,
 ) -> Result<Json<JoinTokenItem>, ApiError> {
     let reason = reason(&request.reason)?;
-    let revoked = until_alone_within(ATTEMPTS, || attempt(&app, &caller, &token, &reason)).await?;
+    let revoked = until_alone_within(AMONG_AGENTS, || attempt(&app, &caller, &token, &reason)).await?;
     let docs = app.docs().await?;
     Ok(Json(view::token(&revoked, &docs, app.now())))
 }

@@ -14,11 +14,7 @@ use crate::rest::caller::{Caller, Principal};
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
 use crate::rest::lists;
-use crate::rest::retry::until_alone_within;
-
-/// Most times that it is decided where other writers were faster each time: each status of any of its agents is such a writer,
-/// and a hostile one may say another all the time.
-const ATTEMPTS: usize = 100;
+use crate::rest::retry::{AMONG_AGENTS, until_alone_within};
 
 /// Forget a cluster: its agents are refused from now on, its incidents are over
 #[utoipa::path(
@@ -39,9 +35,9 @@ pub async fn remove(
     Body(request): Body<RemoveRequest>,
 ) -> Result<Json<RemovedCluster>, ApiError> {
     let reason = reason(&request.reason)?;
-    // Whatever enrols by the cluster's keys is here before it, and goes with it, or comes after it, and is refused.
-    let _enrolling = app.removal.write().await;
-    Ok(Json(until_alone_within(ATTEMPTS, || attempt(&app, &caller, &cluster, &reason, &request)).await?))
+    // Whatever enrols is here before it, and goes with it, or comes after it, and is refused where its token or its keys went.
+    let _enrolling = if request.dry_run { None } else { Some(app.removal.write().await) };
+    Ok(Json(until_alone_within(AMONG_AGENTS, || attempt(&app, &caller, &cluster, &reason, &request)).await?))
 }
 
 async fn attempt(
@@ -68,6 +64,8 @@ async fn attempt(
         }
         // What its agents reported goes too; a replica that takes over knows no cluster of that UID either.
         app.view.write().clusters.remove(&found.doc.uid);
+        // The last snapshot has it still, and would bring it back at a start.
+        app.snapshot_is_due();
     }
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     Ok(RemovedCluster {

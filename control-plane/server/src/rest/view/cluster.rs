@@ -1,7 +1,7 @@
 //! Clusters as the API shows them: their health, and what Nimbus may do in them.
 
 use nimbus_api as api;
-use nimbus_control_core::model::{ApprovalState, Cluster, IncidentKind, Mode, Scope};
+use nimbus_control_core::model::{ApprovalState, Cluster, IncidentKind, Mode, Pause, Scope};
 
 use super::Fleet;
 use super::agent::belonging_to;
@@ -29,6 +29,7 @@ pub fn cluster(doc: &Cluster, fleet: &Fleet) -> api::Cluster {
         state: state.to_owned(),
         reason,
         mode: doc.mode.to_string(),
+        paused: pause_of(&doc.uid, fleet).is_some(),
         enabled: doc.enabled.iter().map(ToString::to_string).collect(),
         agents_total: number(ours().count()),
         agents_connected: number(ours().filter(|agent| fleet.connected.contains(&agent.id)).count()),
@@ -54,6 +55,12 @@ fn first(loud: u32, fleet: &Fleet, uid: &str) -> String {
     if loud == 1 { format!("1 incident: {title}") } else { format!("{loud} incidents, among them: {title}") }
 }
 
+/// The pause of the cluster or of the fleet, where there is one.
+fn pause_of<'a>(uid: &str, fleet: &'a Fleet) -> Option<&'a Pause> {
+    let scope = Scope::Cluster(uid.to_owned());
+    fleet.docs.pauses.iter().map(|pause| &pause.doc).find(|pause| pause.covers(&scope, None))
+}
+
 /// Why nothing is asked for or done there, as nobody enabled it.
 fn not_enabled(doc: &Cluster) -> Option<String> {
     let next = format!("`nimbus autonomous enable --cluster {}`", doc.name);
@@ -71,9 +78,7 @@ pub fn autonomous(doc: &Cluster, fleet: &Fleet) -> api::AutonomousStatus {
     let allowed = picture.actor.as_ref().map(|agent| agent.allowed_actions.as_slice()).unwrap_or_default();
     let enabled: Vec<String> = doc.enabled.iter().map(ToString::to_string).collect();
     let forbidden: Vec<String> = enabled.iter().filter(|action| !allowed.contains(action)).cloned().collect();
-    let scope = Scope::Cluster(doc.uid.clone());
-    let mut pauses = fleet.docs.pauses.iter().map(|pause| &pause.doc);
-    let pause = pauses.find(|pause| pause.covers(&scope, None));
+    let pause = pause_of(&doc.uid, fleet);
     let reason = if let Some(pause) = pause {
         pause.sentence()
     } else if let Some(paused) = picture.actor.as_ref().ok().and_then(|agent| agent.paused.as_ref()) {
