@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::DiskSample;
-
 /// Between two figures that are kept.
 const BETWEEN: SignedDuration = SignedDuration::from_mins(5);
 /// For so long a figure is kept. With the pause between them, 13 of each disk at most.
@@ -22,29 +20,33 @@ pub(super) struct DiskTrend(BTreeMap<String, Vec<(Timestamp, u64)>>);
 
 impl DiskTrend {
     /// Takes the figures of one sample; disks that are in it no more are forgotten.
-    pub(super) fn take(&mut self, at: Timestamp, disks: &[DiskSample]) {
-        self.0.retain(|mount, _| disks.iter().any(|disk| disk.mount == *mount));
-        for disk in disks {
-            let points = self.0.entry(disk.mount.clone()).or_default();
+    pub(super) fn take(&mut self, at: Timestamp, disks: &[(&str, u64)]) {
+        self.0.retain(|mount, _| disks.iter().any(|(known, _)| known == mount));
+        for (mount, available) in disks {
+            let points = self.0.entry((*mount).to_owned()).or_default();
             // Of a clock that went back what is in its future says nothing.
             points.retain(|(then, _)| *then <= at && at.duration_since(*then) <= KEPT);
             if points.last().is_none_or(|(last, _)| at.duration_since(*last) >= BETWEEN) {
-                points.push((at, disk.available));
+                points.push((at, *available));
             }
         }
     }
 
     /// Over how long the disk was seen to fill, and in how long it is full at that pace; in whole minutes. `None` where it does
     /// not fill, or was not seen for long enough.
-    pub(super) fn pace(&self, disk: &DiskSample, at: Timestamp) -> Option<(SignedDuration, SignedDuration)> {
-        let (then, before) = self.0.get(&disk.mount)?.first()?;
+    pub(super) fn pace(
+        &self,
+        mount: &str,
+        available: u64,
+        at: Timestamp,
+    ) -> Option<(SignedDuration, SignedDuration)> {
+        let (then, before) = self.0.get(mount)?.first()?;
         let span = at.duration_since(*then);
-        let lost = before.checked_sub(disk.available).filter(|lost| *lost > 0)?;
+        let lost = before.checked_sub(available).filter(|lost| *lost > 0)?;
         if span < LEAST {
             return None;
         }
-        let seconds =
-            u128::from(span.as_secs().unsigned_abs()) * u128::from(disk.available) / u128::from(lost);
+        let seconds = u128::from(span.as_secs().unsigned_abs()) * u128::from(available) / u128::from(lost);
         let left = i64::try_from(seconds).ok().filter(|_| seconds <= FARTHEST_S)?;
         Some((whole_minutes(span.as_secs()), whole_minutes(left)))
     }
@@ -58,9 +60,7 @@ fn whole_minutes(seconds: i64) -> SignedDuration {
 mod tests {
     use super::*;
 
-    fn disk(available: u64) -> DiskSample {
-        DiskSample { mount: "/var".into(), filesystem: "ext4".into(), total: 100_000, available }
-    }
+    const VAR: &str = "/var";
 
     fn at(minute: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute)
@@ -69,10 +69,10 @@ mod tests {
     fn seen(points: &[(i64, u64)]) -> Option<(i64, i64)> {
         let mut trend = DiskTrend::default();
         for (minute, available) in points {
-            trend.take(at(*minute), &[disk(*available)]);
+            trend.take(at(*minute), &[(VAR, *available)]);
         }
         let (minute, available) = points.last()?;
-        let (span, left) = trend.pace(&disk(*available), at(*minute))?;
+        let (span, left) = trend.pace(VAR, *available, at(*minute))?;
         Some((span.as_mins(), left.as_mins()))
     }
 
@@ -101,9 +101,9 @@ mod tests {
     fn few_figures_are_kept_and_none_of_a_disk_that_is_gone() {
         let mut trend = DiskTrend::default();
         for minute in 0..=600 {
-            trend.take(at(minute), &[disk(4_000)]);
+            trend.take(at(minute), &[(VAR, 4_000)]);
         }
-        assert_eq!(trend.0["/var"].len(), 13);
+        assert_eq!(trend.0[VAR].len(), 13);
         trend.take(at(602), &[]);
         assert!(trend.0.is_empty());
     }

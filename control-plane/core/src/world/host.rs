@@ -173,7 +173,7 @@ impl HostFacts {
 
     /// Over how long a disk of the last sample was seen to fill, and in how long it is full at that pace.
     pub fn fill_pace(&self, disk: &DiskSample) -> Option<(SignedDuration, SignedDuration)> {
-        self.disk_trend.pace(disk, self.sample.as_ref()?.at)
+        self.disk_trend.pace(&disk.mount, disk.available, self.sample.as_ref()?.at)
     }
 
     /// Takes one observation; true when the picture changed.
@@ -182,7 +182,9 @@ impl HostFacts {
         match body {
             Body::Host(host) => {
                 let sample = sample(observed_at, host);
-                self.disk_trend.take(observed_at, &sample.disks);
+                let disks: Vec<(&str, u64)> =
+                    sample.disks.iter().map(|disk| (disk.mount.as_str(), disk.available)).collect();
+                self.disk_trend.take(observed_at, &disks);
                 self.sample = Some(sample);
                 true
             }

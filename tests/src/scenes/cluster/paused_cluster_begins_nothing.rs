@@ -15,7 +15,8 @@ pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     ground.stage.plane.post("/autonomous/resume", order).await?;
     let victim = held?;
     ground.replaces("web", &victim).await?;
-    ground.ends_well().await
+    ground.ends_well().await?;
+    Ok(())
 }
 
 /// While the pause holds.
