@@ -17,6 +17,9 @@ pub const NUMBER: &str = "#";
 /// Most rows in succession that are passed over, as they have not as many fields as the header has names.
 const PASSED: usize = 64;
 
+/// The fewest signs of what is taken for a value where it is not known in which column it stands.
+const SHORTEST: usize = 4;
+
 /// What a line below a header is.
 pub enum Row<'a> {
     /// A row, with the values in it where the header tells.
@@ -70,7 +73,11 @@ pub fn is_in(line: &str, next: &[&str], rules: &Rules) -> bool {
     let Some(mut header) = header(line, rules) else { return false };
     for line in next.iter().take(ROWS) {
         match header.row(line, rules) {
-            Row::Of(values) | Row::Shifted(values) if !values.is_empty() => return true,
+            Row::Of(values) if !values.is_empty() => return true,
+            // Bars without one at the beginning stand in expressions, too.
+            Row::Shifted(values) if !values.is_empty() && (header.sign != '|' || header.is_framed) => {
+                return true;
+            }
             Row::Of(_) | Row::Other | Row::Shifted(_) | Row::Short(_) => {}
             Row::Behind => return false,
         }
@@ -141,7 +148,7 @@ impl Header<'_> {
         let mut values = Vec::new();
         for (at, field) in fields.iter().enumerate() {
             let mut told = self.told.iter().filter(|told| places(**told).contains(&at));
-            if told.any(|told| is_value(self.names[*told], field, rules)) {
+            if field.text.len() >= SHORTEST && told.any(|told| is_value(self.names[*told], field, rules)) {
                 values.push(field.text);
             }
         }
