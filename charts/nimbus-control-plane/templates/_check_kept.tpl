@@ -94,7 +94,7 @@ deleted beside it, keys and database are those of before.
 {{- $ready := gt (int (dig "status" "readyReplicas" 0 .)) 0 -}}
 {{- $secret := printf "secret/%s" $state.secret -}}
 {{- $held := get $there $secret | default dict -}}
-{{- if and (not $ready) (hasKey $there $secret) (not (dig "data" "ca.key" "" $held)) -}}
+{{- if and (not $ready) (hasKey $there $secret) (not (get (get $held "data" | default dict) "ca.key")) -}}
 {{- $_ := set $state "secret" "" -}}{{- $_ := set $state "keyless" true -}}
 {{- end -}}
 {{- $claim := printf "claim/%s" $state.claim -}}
