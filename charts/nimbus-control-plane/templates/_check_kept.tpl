@@ -77,8 +77,8 @@ something would be refused.
 {{- end -}}
 
 {{- /*
-The StatefulSets (`objects`), what was found of their Secrets and claims (`there`, by `secret/NAME` and `claim/NAME`) and, where the
-values name one that the chart made, the `claim`. What an upgrade that failed left beside the release's own is no reason: it is
+The StatefulSets (`objects`), what was found of their Secrets and claims (`there`, by `secret/NAME` and `claim/NAME`) and the
+`claim` that the chart made, where the values name it or it is made no more. What an upgrade that failed left beside the release's own is no reason: it is
 enough that one of them has keys and database where they stay. A Secret that is not there, or has other files, has no keys, and a claim
 that never got a volume no database, where no pod is ready: a first install with a wrong name is corrected. Of a pod that runs on what was
 deleted beside it, keys and database are those of before.

@@ -17,7 +17,7 @@ pub const NUMBER: &str = "#";
 /// Most rows in succession that are passed over, as they have not as many fields as the header has names.
 const PASSED: usize = 64;
 
-/// The fewest signs of what is taken for a value where it is not known in which column it stands.
+/// The fewest signs of a value that shows that there is a table, where it is not known in which column it stands.
 const SHORTEST: usize = 4;
 
 /// What a line below a header is.
@@ -75,10 +75,13 @@ pub fn is_in(line: &str, next: &[&str], rules: &Rules) -> bool {
         match header.row(line, rules) {
             Row::Of(values) if !values.is_empty() => return true,
             // Bars without one at the beginning stand in expressions, too.
-            Row::Shifted(values) if !values.is_empty() && (header.sign != '|' || header.is_framed) => {
-                return true;
+            Row::Shifted(values) => {
+                let is_row = header.sign != '|' || header.is_framed;
+                if is_row && values.iter().any(|value| value.len() >= SHORTEST) {
+                    return true;
+                }
             }
-            Row::Of(_) | Row::Other | Row::Shifted(_) | Row::Short(_) => {}
+            Row::Of(_) | Row::Other | Row::Short(_) => {}
             Row::Behind => return false,
         }
     }
@@ -148,7 +151,7 @@ impl Header<'_> {
         let mut values = Vec::new();
         for (at, field) in fields.iter().enumerate() {
             let mut told = self.told.iter().filter(|told| places(**told).contains(&at));
-            if field.text.len() >= SHORTEST && told.any(|told| is_value(self.names[*told], field, rules)) {
+            if told.any(|told| is_value(self.names[*told], field, rules)) {
                 values.push(field.text);
             }
         }

@@ -144,10 +144,10 @@ fn paused_agents(fleet: &Fleet) -> Option<String> {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let one = if paused.len() == 1 { "was" } else { "were" };
+    let (was, begins) = if paused.len() == 1 { ("was", "begins") } else { ("were", "begin") };
     (!paused.is_empty()).then(|| {
         format!(
-            "{named}{more} {one} paused on the agent's own side, and begins nothing: `nimbus agents show NAME` says why, \
+            "{named}{more} {was} paused on the agent's own side, and {begins} nothing: `nimbus agents show NAME` says why, \
              `nimbus-agent resume` there lets it go on"
         )
     })
