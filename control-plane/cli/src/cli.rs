@@ -207,6 +207,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_paused_is_one_cluster_or_the_fleet_and_the_reason_goes_with_either() {
+        for command in ["pause", "resume"] {
+            for good in ["--cluster c", "--fleet", "--cluster c --reason x", "--reason x --fleet"] {
+                let line = format!("nimbus autonomous {command} {good}");
+                assert!(read(&line).is_ok(), "{line}");
+            }
+            for bad in ["--reason x", "--cluster c --fleet"] {
+                let line = format!("nimbus autonomous {command} {bad}");
+                assert!(read(&line).is_err(), "{line}");
+            }
+        }
+    }
+
+    #[test]
     fn the_grammar_contradicts_itself_nowhere() {
         super::Cli::command().debug_assert();
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use nimbus_api::client::{Answer, Client};
 use nimbus_api::{
     AutonomousStatus, DisableRequest, EnableRequest, HistoryQuery, MAX_LIMIT, PageQuery, PauseRequest,
@@ -93,8 +93,9 @@ impl EnabledMode {
     }
 }
 
+// The struct's own group has every argument in it, the reason too; where to pause is one of two.
 #[derive(Debug, Args)]
-#[group(id = "place", required = true, multiple = false, args = ["cluster", "fleet"])]
+#[command(group(ArgGroup::new("place").args(["cluster", "fleet"]).required(true).multiple(false)))]
 struct Where {
     /// The cluster's name or UID
     #[arg(long, value_name = "NAME")]
