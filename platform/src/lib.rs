@@ -27,7 +27,7 @@ pub use durable::{
 };
 pub use failpoint::{arm_from_environment, reached};
 pub use herald::{Herald, Pulse, Sign};
-pub use lock::{DirLock, LockError};
+pub use lock::{DirLock, LockError, inherited};
 pub use notify::{Notice, NotifyError, ServiceManager};
 pub use regular::{open_regular, read_regular, read_regular_start, read_regular_text};
 pub use wait::DoublingWait;

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -77,6 +78,12 @@ impl DirLock {
         file.seek(io::SeekFrom::End(0))?;
         Ok(file)
     }
+}
+
+/// A copy of an open file that every program which is started while the copy is there gets, too, under the same number; one that
+/// does not know of it never touches it.
+pub fn inherited(file: &impl AsFd) -> io::Result<OwnedFd> {
+    Ok(rustix::io::dup(file)?)
 }
 
 fn holder(file: &File) -> String {

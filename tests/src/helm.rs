@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use anyhow::Context as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::rig::{build, repository};
 
@@ -173,4 +173,33 @@ pub fn paths(values: &Value, above: &str, into: &mut BTreeSet<String>) {
     } else {
         into.insert(above.to_owned());
     }
+}
+
+/// What a template of a chart says of what is installed. Only a cluster knows what is, so what judges it is asked by itself, by
+/// a chart of the same name and of the version 0.3.0 that has the same values and makes nothing else.
+pub fn asked(chart: Chart, template: &str, values: &[&str]) -> anyhow::Result<String> {
+    let asks = tempfile::tempdir()?;
+    let templates = asks.path().join("templates");
+    std::fs::create_dir(&templates)?;
+    for path in files(&format!("{}/templates", chart.folder))? {
+        if let Some(name) = path.file_name().filter(|name| name.to_string_lossy().starts_with('_')) {
+            std::fs::copy(&path, templates.join(name))?;
+        }
+    }
+    std::fs::copy(repository()?.join(chart.folder).join("values.yaml"), asks.path().join("values.yaml"))?;
+    let about = format!("apiVersion: v2\nname: {chart}\nversion: 0.0.0\nappVersion: 0.3.0\n");
+    std::fs::write(asks.path().join("Chart.yaml"), about)?;
+    std::fs::write(templates.join("judged.yaml"), format!("said: |{{{{ {template} }}}}\n"))?;
+    let folder = asks.path().display().to_string();
+    printed(&[&["template", "nimbus", &folder, "--namespace", "ops"][..], values].concat())
+}
+
+/// An object of the chart of this name, of a release and a version.
+pub fn installed(name: &str, release: &str, chart: &str, version: &str) -> Value {
+    let labels = json!({
+        "app.kubernetes.io/instance": release,
+        "app.kubernetes.io/version": version,
+        "helm.sh/chart": format!("{chart}-{version}"),
+    });
+    json!({"metadata": {"name": name, "labels": labels}})
 }

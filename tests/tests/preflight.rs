@@ -230,6 +230,16 @@ async fn values(cluster: &Cluster, operator: &Operator, look: &impl Fn(&[&str]) 
     report.is("secrets", "warning", "no Secret join in nimbus, which join.existingSecret names");
     secrets::looked_at(cluster, operator, &with).await;
 
+    // One of the two is installed first.
+    for (flag, file, left_out) in [
+        ("--control-plane-values", &good, "nimbus-agent"),
+        ("--agent-values", &agents, "nimbus-control-plane"),
+    ] {
+        let (report, code) = look(&["--charts", &charts, flag, file]);
+        report.is("values", "pass", &format!("{left_out} was not looked at"));
+        assert_eq!(code, 0, "{}", report.0);
+    }
+
     let both = operator.file("both.yaml", &format!("{CONTROL_PLANE}replicas: 3\n")).unwrap();
     let (report, code) = with(&both, &agents, &[]);
     report.is("values", "failure", "replicas");

@@ -18,6 +18,40 @@ forbidden. So acting.checkCluster switches it off.
 {{- end -}}
 {{- end -}}
 
+{{- /*
+The ConfigMap that stops the agents goes by the DaemonSet's name: under another name they would not know of it and act again.
+*/ -}}
+{{- define "nimbus-agent.check.stop" -}}
+{{- $name := include "nimbus-agent.fullname" . -}}
+{{- $namespace := .Release.Namespace -}}
+{{- $sets := lookup "apps/v1" "DaemonSet" $namespace "" | default dict -}}
+{{- $stopped := list -}}
+{{- range $sets.items -}}
+{{- if and (ne .metadata.name $name) (include "nimbus-agent.isOwn" (dict "root" $ "object" .)) -}}
+{{- $stop := lookup "v1" "ConfigMap" $namespace (printf "%s-stop" .metadata.name) | default dict -}}
+{{- /* An empty one stops nobody. */ -}}
+{{- if or $stop.data $stop.binaryData -}}{{- $stopped = append $stopped .metadata.name -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $stopped -}}
+{{- $new := lookup "v1" "ConfigMap" $namespace (include "nimbus-agent.stop" .) | default dict -}}
+{{- include "nimbus-agent.check.stopped" (dict "root" . "stopped" $stopped "new" (or $new.data $new.binaryData)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Judges the names of DaemonSets that are `stopped`, and whether the `new` one is. */ -}}
+{{- define "nimbus-agent.check.stopped" -}}
+{{- if not .new -}}
+{{- $name := include "nimbus-agent.fullname" .root -}}
+{{- range .stopped -}}
+{{- include "nimbus-agent.wrong" (list (ternary "fullnameOverride" "nameOverride" (empty $.root.Values.nameOverride))
+  (printf "the name of before, %s: the ConfigMap %s-stop stops its agents, and those of another name would act again" (quote .) .)
+  (quote $name)
+  (printf "give it as before, or first run: kubectl -n %s create configmap %s --from-literal=why=renamed" $.root.Release.Namespace (include "nimbus-agent.stop" $.root))) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* What the cluster is asked for, as YAML: the namespaces that values have `named`, by their names. Nothing where it is not asked. */ -}}
 {{- define "nimbus-agent.asks" -}}
 {{- $named := dict -}}

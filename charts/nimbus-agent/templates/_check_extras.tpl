@@ -12,6 +12,8 @@
   "NIMBUS_FINISH_JOBS" "terminationGracePeriodSeconds" -}}
 {{- $fixed := list "NIMBUS_IN_CLUSTER" "NIMBUS_NO_CLUSTER" "NIMBUS_KUBECONFIG" "NIMBUS_KUBE_CONTEXT" "NIMBUS_DATA_DIR"
   "NIMBUS_AGENT_NAME" "NIMBUS_NODE" "NIMBUS_NODE_IP" "NIMBUS_POD_NAME" "NIMBUS_POD_NAMESPACE" "NIMBUS_POD_UID" "NIMBUS_STOP_DIR" -}}
+{{- include "nimbus-agent.check.twice" (dict "at" "extraEnv" "objects" .Values.extraEnv) -}}
+{{- include "nimbus-agent.check.twice" (dict "at" "extraVolumes" "objects" .Values.extraVolumes) -}}
 {{- range .Values.extraEnv -}}
 {{- $variable := .name -}}
 {{- with index $variables $variable -}}

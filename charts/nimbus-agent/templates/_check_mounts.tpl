@@ -50,3 +50,18 @@ of the `open` ones. Most of them are read-only: the pod would not start, as no p
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{- /* Of the `objects` that the value `at` has, no two have one name: Kubernetes refuses that when half of the release is made. */ -}}
+{{- define "nimbus-agent.check.twice" -}}
+{{- $at := .at -}}
+{{- $names := list -}}
+{{- $said := list -}}
+{{- range .objects -}}
+{{- $name := toString .name -}}
+{{- if and (has $name $names) (not (has $name $said)) -}}
+{{- $said = append $said $name -}}
+{{- include "nimbus-agent.wrong" (list $at "each name once" (printf "%s twice" (quote $name)) "take one of the two away") -}}
+{{- end -}}
+{{- $names = append $names $name -}}
+{{- end -}}
+{{- end -}}

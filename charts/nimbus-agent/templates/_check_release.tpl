@@ -83,3 +83,27 @@ nameOverride is another name. Of several the newest counts. What is another rele
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{- /*
+A value that says "mine", which names what this release made: helm would delete it, as the chart makes it no more, and what is
+left would name something that is gone. `at` is the value, `api` and `kind` are of the object, `name` is what the value has and
+`own` what the chart calls its own, so that a cluster is asked only where they are the same.
+*/ -}}
+{{- define "nimbus-agent.check.mine" -}}
+{{- if and .name (eq .name .own) -}}
+{{- $object := lookup .api .kind .root.Release.Namespace .name | default dict -}}
+{{- include "nimbus-agent.check.lets" (dict "root" .root "at" .at "kind" .kind "object" $object) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Judges the `object` that the value `at` names. */ -}}
+{{- define "nimbus-agent.check.lets" -}}
+{{- $kept := dig "metadata" "annotations" "helm.sh/resource-policy" "" .object -}}
+{{- if and .object (include "nimbus-agent.isOwn" (dict "root" .root "object" .object)) (ne $kept "keep") -}}
+{{- $name := .object.metadata.name -}}
+{{- include "nimbus-agent.wrong" (list .at
+  (printf "a %s that helm leaves where it is: %s was made by this release, and is deleted when the chart no longer makes it" .kind (quote $name))
+  "one without helm.sh/resource-policy: keep"
+  (printf "first run: kubectl -n %s annotate %s %s helm.sh/resource-policy=keep" .root.Release.Namespace (lower .kind) $name)) -}}
+{{- end -}}
+{{- end -}}

@@ -2,9 +2,10 @@
 
 {{- define "nimbus-control-plane.check.backup" -}}
 {{- with .Values.backup -}}
-{{- if and (not .enabled) (or .recipients .existingClaim) -}}
-{{- include "nimbus-control-plane.wrong" (list "backup.enabled" "true, as values say who reads the backups or where they go" "false: none is made"
-  "set it to true, or leave backup.recipients and backup.existingClaim out") -}}
+{{- /* Left out, it may have been forgotten; false is a word, as in a restore before the claim of the backups is there. */ -}}
+{{- if and (kindIs "invalid" .enabled) (or .recipients .existingClaim) -}}
+{{- include "nimbus-control-plane.wrong" (list "backup.enabled" "true, as values say who reads the backups or where they go" "none: no backup is made"
+  "set it to true, or to false to make none for now") -}}
 {{- end -}}
 {{- if .enabled -}}
 {{- include "nimbus-control-plane.check.image" (dict "name" "backup.image" "tagged" $.Chart.AppVersion "inherited" (empty .image.registry)

@@ -24,6 +24,8 @@
 {{- $variables := dict "RUST_LOG" "log.filter" "NIMBUS_DATABASE_URL" "database.existingSecret"
   "NIMBUS_DATA_DIR" "persistence" "NIMBUS_ADVERTISE" "services.advertise" "NIMBUS_KEYS" "keys.existingSecret" "NIMBUS_STAND_BY" "replicas"
   "NIMBUS_TCP" "services.agentsOverTcp" "NIMBUS_METRICS_TOKEN_FILE" "metrics.serviceMonitor.tokenSecret" -}}
+{{- include "nimbus-control-plane.check.twice" (dict "at" "extraEnv" "objects" .Values.extraEnv) -}}
+{{- include "nimbus-control-plane.check.twice" (dict "at" "extraVolumes" "objects" .Values.extraVolumes) -}}
 {{- range .Values.extraEnv -}}
 {{- $variable := .name -}}
 {{- with index $variables $variable -}}

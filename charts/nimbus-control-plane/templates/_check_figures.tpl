@@ -18,6 +18,14 @@
 {{- /* Of a container: its `name` among the values, and its `resources`. */ -}}
 {{- define "nimbus-control-plane.check.resources" -}}
 {{- $name := .name -}}
+{{- range $part := list "limits" "requests" -}}
+{{- range $what, $amount := default dict (get $.resources $part) -}}
+{{- if kindIs "invalid" $amount -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "%s.%s.%s" $name $part $what) "an amount, as Kubernetes takes null for 0" "null"
+  "leave it out: without an amount there is no such bound") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $limits := default dict .resources.limits -}}
 {{- range $what, $request := default dict .resources.requests -}}
 {{- $limit := index $limits $what -}}

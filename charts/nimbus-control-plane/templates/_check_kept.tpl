@@ -115,10 +115,10 @@ deleted beside it, keys and database are those of before.
 {{- $kept := dig "metadata" "annotations" "helm.sh/resource-policy" "" .claim -}}
 {{- $name := .claim.metadata.name -}}
 {{- $values := .root.Values.persistence -}}
-{{- /* Named, it is to be used; else it is let go, of which nothing has to be said where it is empty, was moved or may be lost. */ -}}
+{{- /* Named, it is to be used; else it is let go, of which nothing has to be said where it is empty or may be lost. */ -}}
 {{- $isNamed := eq $name (default "" $values.existingClaim) -}}
 {{- $isEmpty := has (dig "status" "phase" "" .claim) (list "" "Pending") -}}
-{{- $mayGo := and (not $isNamed) (or $isEmpty .root.Values.keys.moved (and (not $values.enabled) $values.acceptLossOfKeys)) -}}
+{{- $mayGo := and (not $isNamed) (or $isEmpty (and (not $values.enabled) $values.acceptLossOfKeys)) -}}
 {{- if and (include "nimbus-control-plane.isOwn" (dict "root" .root "object" .claim)) (ne $kept "keep") (not $mayGo) -}}
 {{- include "nimbus-control-plane.wrong" (list (ternary "persistence.existingClaim" "persistence" (or $isNamed (not (empty $values.existingClaim))))
   (printf "a claim that helm leaves where it is: %s was made by this release, and is deleted when the chart no longer makes it" (quote $name))
@@ -149,7 +149,7 @@ Secret has no keys (`keyless`), which is found out later.
 
 {{- /*
 What these values would lose of a `state`. Without claim and Secret the keys go with every pod, so that nothing is kept there.
-Whoever names another claim in the place of one says where keys and database are; a claim takes the place of no Secret.
+Whoever names another claim in the place of one says what is on it; a claim takes the place of no Secret and of no PostgreSQL.
 */ -}}
 {{- define "nimbus-control-plane.lost" -}}
 {{- $state := .state -}}
@@ -165,18 +165,19 @@ Whoever names another claim in the place of one says where keys and database are
 {{- if and $state.claim $claim (ne $claim $state.claim) (not $elsewhere) -}}
 {{- $apart := or $state.keyless (not (empty $state.secret)) -}}
 {{- $holds := ternary "keys" (ternary "database" "keys and database" $apart) (and $state.postgres (not $apart)) -}}
+{{- $why := ternary "a new claim is empty, and the history would be gone"
+  "a new claim is empty, and every agent would have to join again" $apart -}}
 {{- if ne $name $state.name -}}
 {{- include "nimbus-control-plane.wrong" (list "fullnameOverride"
-  (printf "the name of before, %s, whose volume claim %s has %s: a new claim is empty, and every agent would have to join again"
-    (quote $state.name) (quote $state.claim) $holds)
+  (printf "the name of before, %s, whose volume claim %s has %s: %s" (quote $state.name) (quote $state.claim) $holds $why)
   (quote $name) (printf "give it and nameOverride as before, or set persistence.existingClaim to %s, too" $state.claim)) -}}
 {{- else -}}
 {{- include "nimbus-control-plane.wrong" (list "persistence.existingClaim"
-  (printf "%s, which has %s of the %s: a new claim is empty, and every agent would have to join again" (quote $state.claim) $holds $set)
+  (printf "%s, which has %s of the %s: %s" (quote $state.claim) $holds $set $why)
   "none" $again) -}}
 {{- end -}}
 {{- end -}}
-{{- if and $state.secret (ne $secret $state.secret) (not (and $elsewhere (not $secret))) -}}
+{{- if and $state.secret (ne $secret $state.secret) -}}
 {{- include "nimbus-control-plane.wrong" (list "keys.existingSecret"
   (printf "%s, which has the keys of the %s: agents know no others" (quote $state.secret) $set)
   (ternary (include "nimbus-control-plane.named" $secret) "none" (not (empty $secret)))
@@ -187,7 +188,7 @@ Whoever names another claim in the place of one says where keys and database are
   (include "nimbus-control-plane.named" $secret)
   (printf "leave it out; or, once the Secret has the four files of that volume (docs/upgrade.md), %s" $moved)) -}}
 {{- end -}}
-{{- if and $state.postgres (not $postgres) (or $state.claim $state.secret) (not $elsewhere) -}}
+{{- if and $state.postgres (not $postgres) (or $state.claim $state.secret) -}}
 {{- include "nimbus-control-plane.wrong" (list "database.existingSecret"
   (printf "the address of PostgreSQL, where the history of the %s is, or database.url" $set)
   "none, which is a new SQLite" (printf "%s; or, once the history was moved (docs/backup.md), %s" $again $moved)) -}}

@@ -48,7 +48,46 @@ pub struct Needs {
     pub agent: Request,
     /// Whether the agents are given rights to act.
     pub acts: bool,
+    /// What is made beside what each installation has, each once.
+    pub makes: Vec<Made>,
+    /// The chart that was not looked at, as no values for it were given.
+    pub left_out: Option<&'static str>,
 }
+
+/// A resource that values ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// Its API group.
+    pub group: &'static str,
+    /// The resource, such as `networkpolicies`.
+    pub resource: &'static str,
+    /// Where it is made.
+    pub place: Place,
+}
+
+/// Where something is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In the namespace of the control plane's release.
+    ControlPlane,
+    /// In that of the agents' release.
+    Agents,
+    /// In one that is named.
+    Named(String),
+}
+
+/// What a chart makes only where values ask for it: kind, group and resource.
+const ASKED_FOR: [(&str, &str, &str); 9] = [
+    ("NetworkPolicy", "networking.k8s.io", "networkpolicies"),
+    ("PodDisruptionBudget", "policy", "poddisruptionbudgets"),
+    ("CronJob", "batch", "cronjobs"),
+    ("Certificate", "cert-manager.io", "certificates"),
+    ("ServiceMonitor", "monitoring.coreos.com", "servicemonitors"),
+    ("PodMonitor", "monitoring.coreos.com", "podmonitors"),
+    ("PrometheusRule", "monitoring.coreos.com", "prometheusrules"),
+    ("Role", "rbac.authorization.k8s.io", "roles"),
+    ("RoleBinding", "rbac.authorization.k8s.io", "rolebindings"),
+];
 
 impl Default for Needs {
     /// What the charts ask for with the values that they come with.
@@ -63,6 +102,8 @@ impl Default for Needs {
             replicas: 1,
             agent: Request { milli_cpu: 20, memory: 32 << 20 },
             acts: false,
+            makes: Vec::new(),
+            left_out: None,
         }
     }
 }
@@ -86,6 +127,8 @@ impl Needs {
             replicas: 0,
             agent: Request::default(),
             acts: false,
+            makes: Vec::new(),
+            left_out: None,
         };
         for document in &documents {
             needs.add(document);
@@ -95,7 +138,26 @@ impl Needs {
         Ok(needs)
     }
 
+    /// Notes a resource that is made only where values ask for it.
+    fn note(&mut self, document: &Value) {
+        let found = ASKED_FOR.iter().find(|(kind, ..)| document["kind"] == *kind);
+        let Some(&(kind, group, resource)) = found else { return };
+        let metadata = &document["metadata"];
+        let of_agents = metadata["labels"]["app.kubernetes.io/component"] == "agent";
+        // Roles name the namespaces that they are for; all else is where its release is.
+        let place = match metadata["namespace"].as_str() {
+            Some(name) if kind.starts_with("Role") => Place::Named(name.to_owned()),
+            Some(_) | None if of_agents => Place::Agents,
+            Some(_) | None => Place::ControlPlane,
+        };
+        let made = Made { group, resource, place };
+        if !self.makes.contains(&made) {
+            self.makes.push(made);
+        }
+    }
+
     fn add(&mut self, document: &Value) {
+        self.note(document);
         secrets::add(&mut self.secrets, document);
         let spec = &document["spec"];
         match document["kind"].as_str().unwrap_or_default() {

@@ -11,6 +11,9 @@ use super::kubectl::Kubectl;
 use super::program::run;
 use crate::deploy::charts;
 
+const CONTROL_PLANE: &str = "nimbus-control-plane";
+const AGENT: &str = "nimbus-agent";
+
 /// What is to be installed.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
@@ -44,10 +47,21 @@ pub async fn gather(wanted: &Wanted, kubectl: &Kubectl) -> Gathered<Values> {
         ));
     }
     let mut rendered = String::new();
-    for (name, chart, values, set) in [
-        ("nimbus-control-plane", &found.control_plane, &wanted.control_plane, None),
-        ("nimbus-agent", &found.agent, &wanted.agents, wanted.set_for_agents.as_deref()),
-    ] {
+    let set = wanted.set_for_agents.as_deref();
+    let given = [!wanted.control_plane.is_empty(), !wanted.agents.is_empty() || set.is_some()];
+    let mut left_out = None;
+    for ((name, chart, values, set), is_given) in [
+        (CONTROL_PLANE, &found.control_plane, &wanted.control_plane, None),
+        (AGENT, &found.agent, &wanted.agents, set),
+    ]
+    .into_iter()
+    .zip(given)
+    {
+        // Whoever installs one of the two first gives the values of that one alone.
+        if !is_given && given.contains(&true) {
+            left_out = Some(name);
+            continue;
+        }
         match render(chart, values, set, kubectl).await? {
             Ok(text) => {
                 rendered.push_str("\n---\n");
@@ -56,7 +70,16 @@ pub async fn gather(wanted: &Wanted, kubectl: &Kubectl) -> Gathered<Values> {
             Err(why) => return Ok(Values::Refused { chart: name.to_owned(), why }),
         }
     }
-    Needs::read(&rendered).map(Values::Taken)
+    let mut needs = Needs::read(&rendered)?;
+    needs.left_out = left_out;
+    // What is installed later is not forgotten in what the nodes have room for.
+    let usual = Needs::default();
+    match left_out {
+        Some(AGENT) => needs.agent = usual.agent,
+        Some(_) => (needs.control_plane, needs.replicas) = (usual.control_plane, usual.replicas),
+        None => {}
+    }
+    Ok(Values::Taken(needs))
 }
 
 /// What helm printed, or what it said against it.

@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
+use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 use std::process::Stdio;
 use std::sync::OnceLock;
 
+use nimbus_deploy::command::Program;
 use nimbus_deploy::draft::{Draft, MOST_BYTES as ANSWERS_BYTES};
 use nimbus_deploy::journal::{Journal, MOST_BYTES};
 use nimbus_deploy::operation::TERRAFORM_PLAN;
@@ -98,9 +100,20 @@ impl Directory {
     }
 
     /// What a program that is run here gets as its input: nothing to read. Where the directory is taken, it is taken by the
-    /// program too: a helm that a killed run left at work ends before the next one begins.
-    pub(super) fn input(&self) -> std::io::Result<Stdio> {
-        self.shared.get().map_or_else(|| Ok(Stdio::null()), |file| Ok(Stdio::from(file.try_clone()?)))
+    /// program too: a helm that a killed run left at work ends before the next one begins. OpenTofu and Terraform would hand their
+    /// input on to providers, which may outlive them; they hold a lock on their own state.
+    pub(super) fn input(&self, program: Program) -> std::io::Result<Stdio> {
+        match program {
+            Program::Kubectl | Program::Helm | Program::Nimbus => {
+                self.shared.get().map_or_else(|| Ok(Stdio::null()), |file| Ok(Stdio::from(file.try_clone()?)))
+            }
+            Program::Tofu | Program::Terraform => Ok(Stdio::null()),
+        }
+    }
+
+    /// For a program that reads something from its input: it takes the directory, too, if it is started while this is there.
+    pub(super) fn held(&self) -> std::io::Result<Option<OwnedFd>> {
+        self.shared.get().map(nimbus_platform::inherited).transpose()
     }
 
     /// Whether this command made the directory: by what its files say, as others may have files of these names.

@@ -48,7 +48,7 @@ impl Programs<'_> {
     /// Runs it to its end.
     pub(super) fn output(&self, program: Program, args: &[String]) -> Result<Output, Failure> {
         let cannot = |error| cannot(program, &error);
-        let input = self.directory.input().map_err(cannot)?;
+        let input = self.directory.input(program).map_err(cannot)?;
         self.command(program, args).stdin(input).output().map_err(cannot)
     }
 
@@ -62,7 +62,9 @@ impl Programs<'_> {
     pub(super) fn told(&self, wanted: &command::Command, input: Vec<u8>) -> Result<(), Failure> {
         let mut command = self.command(wanted.program, &wanted.args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let held = self.directory.held().map_err(|error| cannot(wanted.program, &error))?;
         let mut child = command.spawn().map_err(|error| cannot(wanted.program, &error))?;
+        drop(held);
         let pipe = child.stdin.take();
         // It may complain before it has read everything: then the pipe breaks, and what it says is the reason.
         let writer = std::thread::spawn(move || pipe.map(|mut pipe| pipe.write_all(&input)));

@@ -21,12 +21,11 @@ fn waited(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// This test runs twice: in a process of its own, which is killed, it is the run.
-#[test]
-fn a_helm_that_a_killed_run_left_at_work_keeps_the_next_run_out_until_it_ends() {
+/// Each of these tests runs twice: in a process of its own, which is killed, it is the run. `slow` keeps the program at work.
+fn keeps_out(slow: &str, made: &str) {
     if let Some(below) = std::env::var_os(BELOW) {
         let site = Site::below(Path::new(&below));
-        std::fs::write(site.world.join("slow"), "").unwrap();
+        std::fs::write(site.world.join(slow), "").unwrap();
         site.apply(&planned(&[])).unwrap();
         return;
     }
@@ -40,7 +39,7 @@ fn a_helm_that_a_killed_run_left_at_work_keeps_the_next_run_out_until_it_ends() 
         .spawn()
         .unwrap();
     let world = dir.path().join("world");
-    waited("helm", || world.join("waits").exists());
+    waited("the program", || world.join("waits").exists());
     run.kill().unwrap();
     run.wait().unwrap();
 
@@ -48,8 +47,18 @@ fn a_helm_that_a_killed_run_left_at_work_keeps_the_next_run_out_until_it_ends() 
     let failure = directory().take().unwrap_err();
     assert!(failure.found.contains(&run.id().to_string()), "{failure}");
     assert!(failure.next.contains("helm"), "{failure}");
-    std::fs::remove_file(world.join("slow")).unwrap();
-    waited("the end of helm", || directory().take().is_ok());
-    assert!(world.join("there/release-nimbus-control-plane").exists(), "helm went on to its end");
+    std::fs::remove_file(world.join(slow)).unwrap();
+    waited("the end of the program", || directory().take().is_ok());
+    assert!(world.join("there").join(made).exists(), "it went on to its end");
     Site::below(dir.path()).apply(&planned(&[])).unwrap();
+}
+
+#[test]
+fn a_helm_that_a_killed_run_left_at_work_keeps_the_next_run_out_until_it_ends() {
+    keeps_out("slow", "release-nimbus-control-plane");
+}
+
+#[test]
+fn a_kubectl_that_reads_a_manifest_does_too() {
+    keeps_out("slow-create", "namespace-nimbus");
 }

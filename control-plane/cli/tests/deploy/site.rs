@@ -36,7 +36,7 @@ get() {
 }
 text() { sed -n "s|.*\"$1\":\"\([^\"]*\)\".*|\1|p" manifest; }
 create() {
-    cat > manifest; kind=$(text kind | tr NS ns); name=$(text name)
+    cat > manifest; while [ -e slow-create ]; do : > waits; sleep 0.05; done; kind=$(text kind | tr NS ns); name=$(text name)
     if [ -e "there/$kind-$name" ]; then echo "$kind-$name: AlreadyExists" >&2; exit 1; fi
     text nimbus.dev/deploy-mark | tr -d '\n' > "there/$kind-$name"; text nimbus.dev/deploy-digest > "digests/$kind-$name"; rm manifest; exit 0
 }

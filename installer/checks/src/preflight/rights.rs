@@ -3,7 +3,7 @@
 use super::{Snapshot, Values};
 use crate::check::{Check, Judged, Outcome};
 use crate::kubernetes::Ask;
-use crate::needs::Needs;
+use crate::needs::{Needs, Place};
 use crate::words::list;
 
 /// What the control plane's chart creates in its namespace, and helm's own notes of it.
@@ -19,8 +19,9 @@ const AGENTS: [(&str, &str); 4] =
     [("apps", "daemonsets"), ("", "serviceaccounts"), ("", "configmaps"), ("", "secrets")];
 /// What the agents' chart creates for the whole cluster.
 const CLUSTER: [&str; 2] = ["clusterroles", "clusterrolebindings"];
-/// Where the agents elect the one that watches the cluster, unless a value says another place.
+/// Where the agents elect the one that watches the cluster, unless a value says another place, or they are in [`OWN_LEASES`].
 const LEASES: &str = "kube-system";
+const OWN_LEASES: &str = "nimbus-system";
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// What a user who may not go beyond its own rights has to hold to grant the agents' role: a part that stands for the rest.
 const GRANTED: [(&str, &str); 3] = [("", "pods"), ("", "nodes"), ("apps", "deployments")];
@@ -52,8 +53,21 @@ pub fn asks(control_plane: &str, agents: &str, needs: &Needs) -> Vec<Ask> {
     // The charts look at what is installed, so as not to go over two versions at once.
     asks.push(ask("list", "apps", "statefulsets", control_plane));
     asks.push(ask("list", "apps", "daemonsets", agents));
-    for resource in ["roles", "rolebindings"] {
-        asks.push(ask("create", RBAC, resource, LEASES));
+    let leases = if agents == OWN_LEASES { OWN_LEASES } else { LEASES };
+    if needs.makes.is_empty() {
+        for resource in ["roles", "rolebindings"] {
+            asks.push(ask("create", RBAC, resource, leases));
+        }
+    }
+    for made in &needs.makes {
+        let namespace = match &made.place {
+            Place::ControlPlane => control_plane,
+            Place::Agents => agents,
+            // Rendered in a namespace of another name, the election is where it is by default.
+            Place::Named(name) if name == LEASES => leases,
+            Place::Named(name) => name,
+        };
+        asks.push(ask("create", made.group, made.resource, namespace));
     }
     asks.extend(CLUSTER.map(|resource| ask("create", RBAC, resource, "")));
     asks.push(ask("escalate", RBAC, "clusterroles", ""));

@@ -15,7 +15,12 @@ fn judge(snapshot: &Snapshot) -> Judged {
         Values::NotGiven => {
             Err(Open::NotAsked("--charts DIR --control-plane-values FILE --agent-values FILE"))
         }
-        Values::Taken(_) => Ok(Outcome::pass("both charts take the values")),
+        Values::Taken(needs) => Ok(match needs.left_out {
+            None => Outcome::pass("both charts take the values"),
+            Some(chart) => Outcome::pass(format!(
+                "the chart of the values that were given takes them; {chart} was not looked at, as none were given for it"
+            )),
+        }),
         Values::Refused { chart, why } => Ok(Outcome::failure(
             format!("{chart} does not take the values: {}", start(why, MOST_SHOWN)),
             "correct the values that it names; the chart's README.md lists every value",

@@ -7,7 +7,9 @@ use crate::check::Unread;
 use crate::check::Verdict::{Failure, Pass, Unknown, Warning};
 use crate::clock::Reading;
 use crate::excess::Excess;
-use crate::kubernetes::{AGENT, Balancers, CONTROL_PLANE, Namespace, Node, Release, Review, StorageClass};
+use crate::kubernetes::{
+    AGENT, Ask, Balancers, CONTROL_PLANE, Namespace, Node, Release, Review, StorageClass,
+};
 use crate::needs::{Class, Needs, Request};
 use crate::preflight::{
     CHECKS, Database, NoDatabase, Place, Server, Snapshot, Values, asks, judge, judge_without_cluster,
@@ -159,6 +161,40 @@ fn programs_and_versions() {
     ] {
         assert_eq!(verdict(&report(|snapshot| snapshot.helm = Ok(helm)), "helm"), Some(expected), "{helm}");
     }
+}
+
+/// What values ask for is asked, where it is made; the roles of the election are where the agents' release says.
+#[test]
+fn rights_for_what_values_ask_for() {
+    let rendered = "kind: NetworkPolicy\nmetadata:\n  namespace: default\n  labels:\n    app.kubernetes.io/component: agent\n---\n\
+        kind: NetworkPolicy\nmetadata:\n  namespace: default\n---\nkind: CronJob\nmetadata:\n  namespace: default\n---\n\
+        kind: Role\nmetadata:\n  name: a-act\n  namespace: shop\n---\nkind: Role\nmetadata:\n  name: a-lease\n  namespace: kube-system\n";
+    let needs = Needs::read(rendered).unwrap();
+    for (agents, leases) in [("watchers", "kube-system"), ("nimbus-system", "nimbus-system")] {
+        let said: Vec<String> = asks("nimbus", agents, &needs).iter().map(Ask::sentence).collect();
+        for wanted in [
+            "create networkpolicies.networking.k8s.io in nimbus".to_owned(),
+            format!("create networkpolicies.networking.k8s.io in {agents}"),
+            "create cronjobs.batch in nimbus".to_owned(),
+            "create roles.rbac.authorization.k8s.io in shop".to_owned(),
+            format!("create roles.rbac.authorization.k8s.io in {leases}"),
+        ] {
+            assert!(said.contains(&wanted), "{wanted} in {said:?}");
+        }
+        assert!(!said.iter().any(|one| one.contains("poddisruptionbudgets")), "{said:?}");
+    }
+    let usual: Vec<String> = asks("nimbus", "nimbus", &Needs::default()).iter().map(Ask::sentence).collect();
+    assert!(usual.contains(&"create roles.rbac.authorization.k8s.io in kube-system".to_owned()), "{usual:?}");
+}
+
+#[test]
+fn values_of_one_chart() {
+    let one = report(|snapshot| {
+        let needs = Needs { left_out: Some("nimbus-agent"), ..Needs::default() };
+        snapshot.values = Ok(Values::Taken(needs));
+    });
+    assert_eq!(verdict(&one, "values"), Some(Pass));
+    assert!(text(&one, "values").contains("nimbus-agent was not looked at"));
 }
 
 #[test]
