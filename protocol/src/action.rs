@@ -37,6 +37,8 @@ actions! {
     UncordonNode = "uncordon_node",
     /// Make what was a watched file's baseline before the accepted one its baseline again.
     WithdrawBaseline = "withdraw_baseline",
+    /// Raise the memory limit of a container that is killed for it, in its Deployment's pod template.
+    RaiseMemoryLimit = "raise_memory_limit",
 }
 
 /// The bytes of an action, as a plan stores them and a job carries them.

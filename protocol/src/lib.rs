@@ -4,7 +4,7 @@
 //! version two peers speak ([`version`]), which actions ([`action`]) and kinds of objects ([`kind`]) there are, what a
 //! plan's digest covers ([`digest`]), how documents are signed and when a signature is believed ([`signed`]), why a
 //! connection is closed ([`close`]), by which words a refused eviction is told ([`eviction`]), and what the ids look like
-//! ([`ids`]), how frames travel over TCP ([`tcp`]). It leaves transport, storage, time and randomness to others: no socket, file or clock is reachable from here.
+//! ([`ids`]), how frames travel over TCP ([`tcp`]), how amounts are written ([`quantity`]). It leaves transport, storage, time and randomness to others: no socket, file or clock is reachable from here.
 #![deny(missing_docs)]
 // A new action or kind must be answered by every room: no wildcard may answer for it.
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -17,6 +17,7 @@ pub mod frame;
 pub mod ids;
 pub mod join;
 pub mod kind;
+pub mod quantity;
 pub mod refusal;
 pub mod scope;
 pub mod signed;

@@ -61,6 +61,7 @@ words! {
         "accept_baseline",
         "uncordon_node",
         "withdraw_baseline",
+        "raise_memory_limit",
     ];
     /// Who can undo what a plan changes, once it is done.
     UndoBy = &["person", "nobody"];

@@ -119,7 +119,10 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 fn on_files(kind: ActionKind) -> bool {
     match kind {
         ActionKind::RestoreFile | ActionKind::AcceptBaseline | ActionKind::WithdrawBaseline => true,
-        ActionKind::RestartPod | ActionKind::RollbackDeployment | ActionKind::UncordonNode => false,
+        ActionKind::RestartPod
+        | ActionKind::RollbackDeployment
+        | ActionKind::RaiseMemoryLimit
+        | ActionKind::UncordonNode => false,
     }
 }
 

@@ -226,6 +226,17 @@ fn withdraw() -> v1::WithdrawBaseline {
     }
 }
 
+fn raise() -> v1::RaiseMemoryLimit {
+    v1::RaiseMemoryLimit {
+        deployment: Some(target()),
+        current_template_hash: vec![6; 32],
+        container: "api".into(),
+        from_bytes: 64 << 20,
+        to_bytes: 96 << 20,
+        request_too: true,
+    }
+}
+
 fn uncordon() -> v1::UncordonNode {
     v1::UncordonNode { node: Some(target()), cordoned_by: "job_1".into(), held: false }
 }
@@ -409,6 +420,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("AcceptBaseline", &accept(), seen);
     check("WithdrawBaseline", &withdraw(), seen);
     check("UncordonNode", &uncordon(), seen);
+    check("RaiseMemoryLimit", &raise(), seen);
     check("Action", &v1::Action { body: Some(action::Body::RestoreFile(restore())) }, seen);
     check("Approval", &approval(), seen);
     check("Limits", &limits(), seen);

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Namespace, Pod, ResourceQuota};
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::ground::{Ground, LIMIT, says_nothing_of, told};
+use super::ground::{Ground, LIMIT, WATCH, says_nothing_of, told};
 use super::objects::{apply, apply_to_cluster, named};
 use super::verdict::Wrong;
 use crate::rig::workloads::{Fault, is_ready, waiting_reason};
@@ -180,6 +180,46 @@ impl Ground {
             return Ok(incident);
         }
         Err(Wrong::Action(format!("asked for {} ({summary}) instead of {deployment} to {to}", plan["kind"]))
+            .into())
+    }
+
+    /// Waits until a person is asked to raise a memory limit from one amount to the other.
+    ///
+    /// # Errors
+    /// [`Wrong::Action`] when something else is asked, [`Wrong::Restraint`] when nothing is.
+    pub async fn asks_for_memory(&self, from: &str, to: &str) -> anyhow::Result<Value> {
+        let incident = self.asks().await?;
+        let summary = incident["plan"]["summary"].as_str().unwrap_or_default();
+        let wanted = incident["plan"]["kind"] == "raise_memory_limit"
+            && summary.ends_with(&format!("from {from} to {to}"));
+        if wanted { Ok(incident) } else { Err(Wrong::Action(format!("asked for {summary:?}")).into()) }
+    }
+
+    /// Waits until the first container of a Deployment's template has this memory limit.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub async fn has_limit(&self, name: &str, limit: &str) -> anyhow::Result<()> {
+        let path = "jsonpath={.spec.template.spec.containers[0].resources.limits.memory}";
+        let words = ["-n", self.namespace(), "get", "deployment", name, "-o", path];
+        wait_for(&format!("{name} to have a limit of {limit}"), LIMIT, || async {
+            let found = self.stage.cluster.kubectl(&words).await?;
+            Ok(Seen::when((found.trim() == limit).then_some(()), found))
+        })
+        .await
+    }
+
+    /// Requires that no more approvals than these are asked for, also for as long as restraint is watched.
+    ///
+    /// # Errors
+    /// [`Wrong::Action`] with what was asked.
+    pub async fn asks_no_more(&self, most: usize) -> anyhow::Result<()> {
+        tokio::time::sleep(WATCH).await;
+        let asked = self.approvals().await?;
+        if asked.len() <= most {
+            return Ok(());
+        }
+        Err(Wrong::Action(format!("{} approvals were asked for: {}", asked.len(), asked[0]["summary"]))
             .into())
     }
 

@@ -8,7 +8,9 @@ pub mod accept_baseline;
 pub mod budget;
 pub mod file;
 pub mod hold;
+pub mod memory_room;
 mod object;
+pub mod raise_memory_limit;
 pub mod restart_pod;
 pub mod restore_file;
 pub mod rights;
@@ -108,7 +110,7 @@ macro_rules! actions {
     };
 }
 
-actions! { RestartPod, RollbackDeployment, RestoreFile, AcceptBaseline, UncordonNode, WithdrawBaseline }
+actions! { RestartPod, RollbackDeployment, RestoreFile, AcceptBaseline, UncordonNode, WithdrawBaseline, RaiseMemoryLimit }
 
 fn malformed(field: &str, expected: &str) -> Result<(), Refusal> {
     Err(Refusal::new(Code::Malformed, format!("{field}: expected {expected}, found something else")))
@@ -131,6 +133,7 @@ mod tests {
             Body::AcceptBaseline(v1::AcceptBaseline::default()),
             Body::UncordonNode(v1::UncordonNode::default()),
             Body::WithdrawBaseline(v1::WithdrawBaseline::default()),
+            Body::RaiseMemoryLimit(v1::RaiseMemoryLimit::default()),
         ];
         assert_eq!(bodies.len(), ActionKind::ALL.len());
         for body in &bodies {

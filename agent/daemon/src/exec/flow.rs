@@ -15,6 +15,7 @@ use nimbus_protocol::v1;
 
 use super::Shared;
 use super::accept_baseline::AcceptBaseline;
+use super::raise_memory_limit::RaiseMemoryLimit;
 use super::remedy::{
     ActError, Compensation, Effect, Limits, Outcome, Remedy, ReportPhase, Verdict, precondition, seconds,
 };
@@ -114,6 +115,9 @@ impl Flow<'_> {
             }
             Body::RollbackDeployment(action) => {
                 self.guarded(RollbackDeployment::new(shared, &job, action), interrupted).await;
+            }
+            Body::RaiseMemoryLimit(action) => {
+                self.guarded(RaiseMemoryLimit::new(shared, &job, action), interrupted).await;
             }
             Body::RestoreFile(action) => {
                 self.guarded(RestoreFile::new(shared, &job, action), interrupted).await;

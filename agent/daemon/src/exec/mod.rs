@@ -10,6 +10,7 @@ mod accept_baseline;
 mod clock;
 mod flow;
 mod kube;
+mod raise_memory_limit;
 mod remedy;
 mod restart_pod;
 mod restore_file;

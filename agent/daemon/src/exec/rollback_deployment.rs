@@ -91,7 +91,8 @@ impl Watched for RollbackDeployment {
     }
 }
 
-fn deployment(value: &Value) -> Option<v1::Deployment> {
+/// A Deployment as it is observed.
+pub(super) fn deployment(value: &Value) -> Option<v1::Deployment> {
     match serde_json::from_value::<SlimDeployment>(value.clone()).ok()?.observe() {
         observation::Body::Deployment(deployment) => Some(deployment),
         _ => None,
@@ -105,14 +106,16 @@ fn replica_set(value: &Value) -> Option<v1::ReplicaSet> {
     }
 }
 
-fn complete(now: &v1::Deployment) -> bool {
+/// Does every pod that is wanted run the newest template, and is available?
+pub(super) fn complete(now: &v1::Deployment) -> bool {
     now.observed_generation >= now.generation
         && now.updated == now.desired
         && now.ready >= now.desired
         && now.available >= now.desired
 }
 
-fn describe(now: &v1::Deployment) -> String {
+/// How its rollout stands, for people.
+pub(super) fn describe(now: &v1::Deployment) -> String {
     format!(
         "{} desired, {} updated, {} ready, {} available; Progressing {} {}",
         now.desired, now.updated, now.ready, now.available, now.progressing_status, now.progressing_reason

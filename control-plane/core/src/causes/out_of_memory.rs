@@ -70,7 +70,7 @@ impl Cause for OutOfMemory {
     }
 
     fn sentence(&self) -> &'static str {
-        "a container is killed for its memory limit: raise the limit or lower what it uses; Nimbus does not restart \
-         it, a new pod would meet the same limit"
+        "a container is killed for its memory limit: raise the limit or lower what it uses; a new pod would meet the \
+         same limit"
     }
 }

@@ -11,6 +11,7 @@ mod file;
 mod lasting;
 mod load;
 mod permission;
+mod raise_memory_limit;
 mod restart_pod;
 mod restore_file;
 mod rollback_deployment;
@@ -92,6 +93,7 @@ fn rules_of(action: &Body) -> &dyn ActionRules {
         Body::AcceptBaseline(action) => action,
         Body::UncordonNode(action) => action,
         Body::WithdrawBaseline(action) => action,
+        Body::RaiseMemoryLimit(action) => action,
     }
 }
 

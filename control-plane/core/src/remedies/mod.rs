@@ -7,6 +7,7 @@
 //! independent checker is in `check`. All remedies are named in [`of`].
 
 mod accept_baseline;
+mod raise_memory_limit;
 pub mod report;
 mod restart_pod;
 mod restore_file;
@@ -128,6 +129,7 @@ pub(crate) fn of(kind: ActionKind) -> &'static dyn Remedy {
         ActionKind::AcceptBaseline => &accept_baseline::AcceptBaseline,
         ActionKind::UncordonNode => &uncordon_node::UncordonNode,
         ActionKind::WithdrawBaseline => &withdraw_baseline::WithdrawBaseline,
+        ActionKind::RaiseMemoryLimit => &raise_memory_limit::RaiseMemoryLimit,
     }
 }
 

@@ -172,7 +172,8 @@ fn is_planned(incident: &Incident, deployment: &Deployment, s: &Snapshot<'_>) ->
         | Body::RestoreFile(_)
         | Body::AcceptBaseline(_)
         | Body::UncordonNode(_)
-        | Body::WithdrawBaseline(_) => false,
+        | Body::WithdrawBaseline(_)
+        | Body::RaiseMemoryLimit(_) => false,
     })
 }
 

@@ -142,7 +142,12 @@ impl Lab {
             name: "prod".into(),
             created_at: at(-9_000),
             mode: Mode::Act,
-            enabled: vec![ActionKind::RestartPod, ActionKind::RollbackDeployment, ActionKind::UncordonNode],
+            enabled: vec![
+                ActionKind::RestartPod,
+                ActionKind::RollbackDeployment,
+                ActionKind::UncordonNode,
+                ActionKind::RaiseMemoryLimit,
+            ],
             identity: None,
         };
         lab.clusters.insert(cluster.uid.clone(), Versioned { version: 1, doc: cluster });

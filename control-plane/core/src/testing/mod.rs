@@ -58,6 +58,7 @@ pub(crate) fn example_of(kind: nimbus_protocol::ActionKind) -> ActionBody {
             ActionBody::RestartPod(v1::RestartPod { node: "node-a".into(), ..Default::default() })
         }
         ActionKind::RollbackDeployment => ActionBody::RollbackDeployment(v1::RollbackDeployment::default()),
+        ActionKind::RaiseMemoryLimit => ActionBody::RaiseMemoryLimit(v1::RaiseMemoryLimit::default()),
         ActionKind::RestoreFile => ActionBody::RestoreFile(v1::RestoreFile::default()),
         ActionKind::UncordonNode => {
             let node = v1::Target { name: "node-a".into(), ..Default::default() };

@@ -24,6 +24,7 @@ scenes!(
     real_image_is_missing,
     real_init_container_of_first_revision,
     real_init_container_of_second_revision,
+    real_memory_leak,
     real_out_of_memory,
     real_revision_without_probe,
     real_secret_is_missing,

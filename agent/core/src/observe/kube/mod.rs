@@ -24,7 +24,6 @@ mod placement;
 mod pod;
 mod pod_disruption_budget;
 mod pod_event;
-mod quantity;
 mod replica_set;
 mod secret;
 mod selector;

@@ -8,8 +8,9 @@ use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Condition, Slim, SlimMeta, condition, held, marks, micros, quantity};
+use super::{Condition, Slim, SlimMeta, condition, held, marks, micros};
 use crate::observe::bounded;
+use nimbus_protocol::quantity;
 
 /// A node.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -61,6 +61,14 @@ pub(super) fn path(collection: &str, namespace: &str, kind: &str, name: &str) ->
     }
 }
 
+/// The path of the first page of a namespace's core objects of one resource.
+pub(super) fn list_path(namespace: &str, resource: &str, most: usize) -> Result<String, Refusal> {
+    let segment = request::segment(namespace);
+    let segment =
+        segment.ok_or_else(|| precondition(format!("expected a namespace's name, found {namespace:?}")))?;
+    Ok(format!("/api/v1/namespaces/{segment}/{resource}?limit={most}"))
+}
+
 /// A path for a pod.
 pub(super) fn pod_path(target: &v1::Target) -> Result<String, Refusal> {
     path("/api/v1", &target.namespace, "pods", &target.name)

@@ -19,6 +19,7 @@ mod held;
 mod jobs;
 mod left_alone;
 mod living;
+mod memory;
 mod modes;
 mod near_full;
 mod never_lasted;

@@ -63,8 +63,16 @@ fn start() -> Lab {
     lab.settings.storm.incidents = 6;
     for owner in OWNERS {
         lab.deploy(owner, 4, 1);
+        lab.see(Body::Deployment(limited(deployment(owner, 4, 1))));
     }
     lab
+}
+
+/// Its template says a memory limit, so that one that is killed for it may have it raised.
+fn limited(mut seen: v1::Deployment) -> v1::Deployment {
+    let path = "containers[app].resources.limits.memory".to_owned();
+    seen.template.push(v1::TemplateFact { path, value: "64Mi".to_owned(), digest: Vec::new() });
+    seen
 }
 
 fn happen(lab: &mut Lab, event: &Event) {
@@ -87,7 +95,7 @@ fn happen(lab: &mut Lab, event: &Event) {
             let name = OWNERS[owner];
             lab.see(Body::ReplicaSet(replica_set(name, 2, 0)));
             lab.see(Body::Deployment(match state {
-                0 => deployment(name, 4, 1),
+                0 => limited(deployment(name, 4, 1)),
                 1 => stuck(name, 4, 2),
                 _ => v1::Deployment {
                     progressing_status: "True".into(),
@@ -222,6 +230,7 @@ fn work(lab: &mut Lab) {
             known(ObjectKind::ALL),
             known(&[ObjectKind::ReplicaSet, ObjectKind::Deployment, ObjectKind::Pod]),
         );
+        let with_nodes = rollout && nodes;
         let mode = lab.clusters[CLUSTER].doc.mode;
         let paused = !lab.pauses.is_empty();
         for job in lab.dispatch() {
@@ -229,6 +238,7 @@ fn work(lab: &mut Lab) {
             let is_known = match crate::testing::action_of(&job) {
                 Some(ActionBody::RestartPod(_)) => all,
                 Some(ActionBody::RollbackDeployment(_)) => rollout,
+                Some(ActionBody::RaiseMemoryLimit(_)) => with_nodes,
                 Some(ActionBody::UncordonNode(_)) => nodes,
                 Some(
                     ActionBody::RestoreFile(_)

@@ -198,7 +198,7 @@ async fn autonomy_says_what_keeps_it_from_acting() {
     connect(&api, 1);
     observe(&api, 1, CLUSTER, listing());
     let here = shown().await;
-    assert_eq!(here["forbidden"], json!(["rollback_deployment", "uncordon_node"]));
+    assert_eq!(here["forbidden"], json!(["rollback_deployment", "uncordon_node", "raise_memory_limit"]));
     assert!(here["reason"].as_str().unwrap().contains("policy forbids rollback_deployment"), "{here}");
     assert_eq!(here["waiting_approvals"], 1);
 }

@@ -71,9 +71,11 @@ pub fn baseline(plan: &Plan, job: &Job) -> Option<api::Baseline> {
         Body::WithdrawBaseline(v1::WithdrawBaseline { root, path, expect_baseline }) => {
             ("withdrawn", root, path, expect_baseline)
         }
-        Body::RestoreFile(_) | Body::RestartPod(_) | Body::RollbackDeployment(_) | Body::UncordonNode(_) => {
-            return None;
-        }
+        Body::RestoreFile(_)
+        | Body::RestartPod(_)
+        | Body::RollbackDeployment(_)
+        | Body::RaiseMemoryLimit(_)
+        | Body::UncordonNode(_) => return None,
     };
     Some(api::Baseline {
         change: change.to_owned(),
@@ -160,7 +162,10 @@ fn planned(plan: &Plan) -> Option<Planned<'_>> {
         Body::WithdrawBaseline(v1::WithdrawBaseline { root, .. }) => {
             Some(Planned { root, before: None, after: None })
         }
-        Body::RestartPod(_) | Body::RollbackDeployment(_) | Body::UncordonNode(_) => None,
+        Body::RestartPod(_)
+        | Body::RollbackDeployment(_)
+        | Body::RaiseMemoryLimit(_)
+        | Body::UncordonNode(_) => None,
     }
 }
 

@@ -1,0 +1,201 @@
+//! Whether a namespace lets pods have a higher memory limit: its LimitRanges and ResourceQuotas, as they are now.
+//!
+//! The API server takes a changed pod template whatever they say, and then makes no pod of it. So this is asked before: what
+//! cannot be read is no room, and a quota that counts only some pods is taken to count these.
+
+use nimbus_protocol::quantity;
+use serde_json::Value;
+
+/// What a pod of the changed template asks for, in bytes, and how many pods of it there may be at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// The container's limit and request, as the template will say; a request that is not stated is the limit.
+    pub limit: u64,
+    /// See `limit`.
+    pub request: u64,
+    /// Those of all its containers together, without the one whose limit is raised.
+    pub others: Sums,
+    /// By how much limit and request grow.
+    pub grows: Sums,
+    /// Pods that the Deployment wants.
+    pub pods: u64,
+    /// Pods that a rollout may make beside them.
+    pub surge: u64,
+}
+
+/// A limit and a request, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// `limits.memory`.
+    pub limit: u64,
+    /// `requests.memory`.
+    pub request: u64,
+}
+
+/// What stands in the way of it, if anything does: which object, what it allows, and what would be asked for.
+pub fn obstacle(wanted: Wanted, ranges: &[Value], quotas: &[Value]) -> Option<String> {
+    ranges.iter().find_map(|range| of_range(wanted, range)).or_else(|| {
+        quotas.iter().find_map(|quota| {
+            // Old and new pods stand beside each other during a rollout.
+            let all = |grows: u64, own: u64, others: u64| {
+                grows
+                    .saturating_mul(wanted.pods)
+                    .saturating_add((own.saturating_add(others)).saturating_mul(wanted.surge))
+            };
+            let limit = all(wanted.grows.limit, wanted.limit, wanted.others.limit);
+            let request = all(wanted.grows.request, wanted.request, wanted.others.request);
+            of_quota(quota, "limits.memory", limit)
+                .or_else(|| of_quota(quota, "requests.memory", request))
+                .or_else(|| of_quota(quota, "memory", request))
+        })
+    })
+}
+
+fn name(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or("without a name")
+}
+
+fn of_range(wanted: Wanted, range: &Value) -> Option<String> {
+    let items = range["spec"]["limits"].as_array().map(Vec::as_slice).unwrap_or_default();
+    items.iter().find_map(|item| {
+        let asked = match item["type"].as_str() {
+            Some("Container") => wanted.limit,
+            Some("Pod") => wanted.limit.saturating_add(wanted.others.limit),
+            // Of claims, and of kinds that Kubernetes does not have today.
+            Some(_) | None => return None,
+        };
+        let kind = item["type"].as_str().unwrap_or_default();
+        let most = &item["max"]["memory"];
+        if !most.is_null() {
+            let Some(most) = bytes(most) else {
+                return Some(unread("LimitRange", name(range), "max.memory"));
+            };
+            if asked > most {
+                return Some(format!(
+                    "LimitRange {} allows a {kind} {} of memory, and it would be {}",
+                    name(range),
+                    quantity::binary(most),
+                    quantity::binary(asked)
+                ));
+            }
+        }
+        let ratio = &item["maxLimitRequestRatio"]["memory"];
+        if ratio.is_null() {
+            return None;
+        }
+        let Some(ratio) = bytes(ratio) else {
+            return Some(unread("LimitRange", name(range), "maxLimitRequestRatio.memory"));
+        };
+        (wanted.limit > wanted.request.saturating_mul(ratio)).then(|| {
+            format!(
+                "LimitRange {} allows a limit of {ratio} times the request, and it would be {} to {}",
+                name(range),
+                quantity::binary(wanted.limit),
+                quantity::binary(wanted.request)
+            )
+        })
+    })
+}
+
+fn of_quota(quota: &Value, what: &str, more: u64) -> Option<String> {
+    let hard = &quota["status"]["hard"][what];
+    // One that was just made has no status yet.
+    let hard = if hard.is_null() { &quota["spec"]["hard"][what] } else { hard };
+    if hard.is_null() || more == 0 {
+        return None;
+    }
+    let used = &quota["status"]["used"][what];
+    let (Some(hard), Some(used)) = (bytes(hard), bytes(used)) else {
+        return Some(unread("ResourceQuota", name(quota), what));
+    };
+    (used.saturating_add(more) > hard).then(|| {
+        format!(
+            "ResourceQuota {} allows {} of {what}, of which {} are used, and the rollout needs {} more",
+            name(quota),
+            quantity::binary(hard),
+            quantity::binary(used),
+            quantity::binary(more)
+        )
+    })
+}
+
+fn unread(kind: &str, name: &str, what: &str) -> String {
+    format!("{what} of {kind} {name} cannot be read, so whether there is room is not known")
+}
+
+/// An amount of memory in a manifest, in bytes.
+pub fn bytes(value: &Value) -> Option<u64> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+    };
+    u64::try_from(quantity::scaled(&text, 1)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const MI: u64 = 1 << 20;
+
+    /// 64Mi become 96Mi beside a container of 32Mi, three pods and one more.
+    fn wanted() -> Wanted {
+        Wanted {
+            limit: 96 * MI,
+            request: 64 * MI,
+            others: Sums { limit: 32 * MI, request: 32 * MI },
+            grows: Sums { limit: 32 * MI, request: 0 },
+            pods: 3,
+            surge: 1,
+        }
+    }
+
+    fn range(item: Value) -> Value {
+        json!({ "metadata": { "name": "bounds" }, "spec": { "limits": [item] } })
+    }
+
+    fn quota(hard: Value, used: Value) -> Value {
+        json!({ "metadata": { "name": "team" }, "spec": { "hard": hard }, "status": { "hard": hard, "used": used } })
+    }
+
+    #[test]
+    fn a_limit_range_binds_the_container_the_pod_and_the_ratio() {
+        for (item, refused) in [
+            (json!({ "type": "Container", "max": { "memory": "96Mi" } }), None),
+            (json!({ "type": "Container", "max": { "memory": "95Mi" } }), Some("allows a Container 95Mi")),
+            (json!({ "type": "Pod", "max": { "memory": "128Mi" } }), None),
+            (json!({ "type": "Pod", "max": { "memory": "127Mi" } }), Some("would be 128Mi")),
+            (json!({ "type": "Container", "maxLimitRequestRatio": { "memory": 2 } }), None),
+            (json!({ "type": "Container", "maxLimitRequestRatio": { "memory": "1" } }), Some("1 times")),
+            (json!({ "type": "Container", "max": { "memory": "much" } }), Some("cannot be read")),
+            (json!({ "type": "PersistentVolumeClaim", "max": { "storage": "1Gi" } }), None),
+            (json!({ "type": "Container", "max": { "cpu": "1" } }), None),
+        ] {
+            let found = obstacle(wanted(), &[range(item.clone())], &[]);
+            match refused {
+                None => assert_eq!(found, None, "{item}"),
+                Some(words) => assert!(found.as_ref().is_some_and(|why| why.contains(words)), "{found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_quota_has_room_for_all_pods_and_for_the_rollout_beside_them() {
+        // Three times 32Mi more, and one pod of 128Mi beside them: 224Mi.
+        for (hard, used, refused) in [
+            (json!({ "limits.memory": "512Mi" }), json!({ "limits.memory": "288Mi" }), false),
+            (json!({ "limits.memory": "511Mi" }), json!({ "limits.memory": "288Mi" }), true),
+            // Requests stay: only the pod beside them asks for its 96Mi.
+            (json!({ "requests.memory": "384Mi" }), json!({ "requests.memory": "288Mi" }), false),
+            (json!({ "memory": "383Mi" }), json!({ "memory": "288Mi" }), true),
+            (json!({ "pods": "1" }), json!({ "pods": "1" }), false),
+            (json!({ "limits.memory": "1Gi" }), json!({}), true),
+        ] {
+            let found = obstacle(wanted(), &[], &[quota(hard.clone(), used)]);
+            assert_eq!(found.is_some(), refused, "{hard}: {found:?}");
+        }
+    }
+}
