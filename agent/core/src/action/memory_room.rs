@@ -153,11 +153,11 @@ mod tests {
         }
     }
 
-    fn range(item: Value) -> Value {
+    fn range(item: &Value) -> Value {
         json!({ "metadata": { "name": "bounds" }, "spec": { "limits": [item] } })
     }
 
-    fn quota(hard: Value, used: Value) -> Value {
+    fn quota(hard: &Value, used: &Value) -> Value {
         json!({ "metadata": { "name": "team" }, "spec": { "hard": hard }, "status": { "hard": hard, "used": used } })
     }
 
@@ -174,7 +174,7 @@ mod tests {
             (json!({ "type": "PersistentVolumeClaim", "max": { "storage": "1Gi" } }), None),
             (json!({ "type": "Container", "max": { "cpu": "1" } }), None),
         ] {
-            let found = obstacle(wanted(), &[range(item.clone())], &[]);
+            let found = obstacle(wanted(), &[range(&item)], &[]);
             match refused {
                 None => assert_eq!(found, None, "{item}"),
                 Some(words) => assert!(found.as_ref().is_some_and(|why| why.contains(words)), "{found:?}"),
@@ -194,7 +194,7 @@ mod tests {
             (json!({ "pods": "1" }), json!({ "pods": "1" }), false),
             (json!({ "limits.memory": "1Gi" }), json!({}), true),
         ] {
-            let found = obstacle(wanted(), &[], &[quota(hard.clone(), used)]);
+            let found = obstacle(wanted(), &[], &[quota(&hard, &used)]);
             assert_eq!(found.is_some(), refused, "{hard}: {found:?}");
         }
     }

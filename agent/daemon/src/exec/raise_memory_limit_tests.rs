@@ -59,7 +59,7 @@ impl Site {
             match operation["path"].as_str().unwrap() {
                 "/spec/template/spec/containers/1/resources/limits/memory" => self.limit = text(),
                 "/spec/template/spec/containers/1/resources/requests/memory" => self.request = Some(text()),
-                path => assert!(path.starts_with("/metadata/"), "nothing else is written: {path}"),
+                other => assert!(other.starts_with("/metadata/"), "nothing else is written: {other}"),
             }
         }
         true
@@ -164,18 +164,18 @@ async fn a_quota_without_room_or_that_is_not_answered_leaves_it_alone() {
 #[tokio::test]
 async fn who_writes_meanwhile_is_heeded() {
     let scaled = site(Site { refuse: 2, ..Site::of("64Mi", None) });
-    let (mut scales, _dir) = remedy(&scaled).await;
-    scales.check().await.unwrap();
-    scales.act().await.unwrap();
+    let (mut first, _dir) = remedy(&scaled).await;
+    first.check().await.unwrap();
+    first.act().await.unwrap();
     assert_eq!(scaled.lock().unwrap().seen(), (3, "96Mi".to_owned()));
 
     let other = site(Site { refuse: 1, meanwhile: Some("128Mi".to_owned()), ..Site::of("64Mi", None) });
-    let (mut changes, _dir) = remedy(&other).await;
-    changes.check().await.unwrap();
-    let Err(ActError::Refused(refusal)) = changes.act().await else { panic!("it was changed") };
+    let (mut second, _dir) = remedy(&other).await;
+    second.check().await.unwrap();
+    let Err(ActError::Refused(refusal)) = second.act().await else { panic!("it was changed") };
     assert_eq!(refusal.code, nimbus_agent_core::Code::PreconditionFailed);
     // Nor is what a person wrote put back.
-    let Compensation::Failed(why) = changes.compensate().await else { panic!("it was put back") };
+    let Compensation::Failed(why) = second.compensate().await else { panic!("it was put back") };
     assert!(why.contains("left alone"), "{why}");
     assert_eq!(other.lock().unwrap().seen(), (1, "128Mi".to_owned()));
 }
