@@ -41,6 +41,10 @@ actions! {
     RaiseMemoryLimit = "raise_memory_limit",
 }
 
+/// With these words in its reason an agent refuses to raise a memory limit for which a namespace has no room: the same is not
+/// asked for again soon.
+pub const NO_ROOM: &str = "expected room for the higher limit";
+
 /// The bytes of an action, as a plan stores them and a job carries them.
 pub fn encode(body: Body) -> Vec<u8> {
     v1::Action { body: Some(body) }.encode_to_vec()

@@ -249,6 +249,32 @@ fn what_helm_would_delete_is_not_taken_for_one_of_yours() {
     }
 }
 
+/// Only what the pods of this release use is looked up: whoever installs anew needs no right to see it.
+#[test]
+fn what_pods_use_is_known_by_its_kind_and_name() {
+    let pod = json!({
+        "serviceAccountName": "watch",
+        "volumes": [{"name": "a", "configMap": {"name": "c"}}, {"name": "b", "secret": {"secretName": "s"}}, {"name": "c"}],
+        "containers": [{"env": [{"name": "A", "value": "x"}, {"name": "B", "valueFrom": {"secretKeyRef": {"name": "j"}}}]}],
+    });
+    let set = json!({"spec": {"template": {"spec": pod}}});
+    for chart in [PLANE, AGENT] {
+        for (kind, name, is_used) in [
+            ("ServiceAccount", "watch", true),
+            ("ServiceAccount", "c", false),
+            ("ConfigMap", "c", true),
+            ("Secret", "s", true),
+            ("Secret", "j", true),
+            ("Secret", "c", false),
+        ] {
+            let judge = format!("(dict \"set\" .Values.set \"kind\" \"{kind}\" \"name\" \"{name}\")");
+            let judge = format!("include \"{chart}.uses\" {judge}");
+            let said = asked(chart, &judge, &["--set-json", &format!("set={set}")]).unwrap();
+            assert_eq!(said.contains("true"), is_used, "{kind} {name}: {said}");
+        }
+    }
+}
+
 /// The stop goes by the DaemonSet's name, and agents of another name would act again.
 #[test]
 fn a_new_name_lifts_no_stop() {

@@ -11,7 +11,7 @@ something would be refused.
 {{- define "nimbus-control-plane.check.kept" -}}
 {{- $sets := lookup "apps/v1" "StatefulSet" .Release.Namespace "" | default dict -}}
 {{- $claim := default "" .Values.persistence.existingClaim -}}
-{{- $made := dict -}}
+{{- $made := list -}}
 {{- $stays := ternary "" (include "nimbus-control-plane.claim" .) (not (empty $claim)) -}}
 {{- range $sets.items -}}
 {{- if include "nimbus-control-plane.isOwn" (dict "root" $ "object" .) -}}
@@ -19,7 +19,7 @@ something would be refused.
 {{- $state := include "nimbus-control-plane.state" . | fromYaml -}}
 {{- /* What the chart made and makes no more is deleted by helm. */ -}}
 {{- if or (eq $claim $own) (and (eq $state.claim $own) (ne $stays $own)) -}}
-{{- $made = lookup "v1" "PersistentVolumeClaim" $.Release.Namespace $own | default dict -}}
+{{- with lookup "v1" "PersistentVolumeClaim" $.Release.Namespace $own -}}{{- $made = append $made . -}}{{- end -}}
 {{- end -}}
 {{- if and $claim (eq $state.claim $own) (ne $claim $own) -}}
 {{- $found := lookup "v1" "PersistentVolumeClaim" $.Release.Namespace $claim | default dict -}}
@@ -44,7 +44,10 @@ something would be refused.
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- include "nimbus-control-plane.check.keeps" (dict "root" . "objects" $sets.items "claim" $made "there" $there) -}}
+{{- include "nimbus-control-plane.check.keeps" (dict "root" . "objects" $sets.items "claim" dict "there" $there) -}}
+{{- range $made -}}
+{{- include "nimbus-control-plane.check.keeps" (dict "root" $ "objects" list "claim" . "there" dict) -}}
+{{- end -}}
 {{- if and .Values.persistence.storageClass (not $claim) (include "nimbus-control-plane.claim" .) -}}
 {{- $own := lookup "v1" "PersistentVolumeClaim" .Release.Namespace (include "nimbus-control-plane.claim" .) | default dict -}}
 {{- include "nimbus-control-plane.check.class" (dict "root" . "claim" $own) -}}

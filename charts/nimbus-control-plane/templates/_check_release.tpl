@@ -86,14 +86,41 @@ nameOverride is another name. Of several the newest counts. What is another rele
 
 {{- /*
 A value that says "mine", which names what this release made: helm would delete it, as the chart makes it no more, and what is
-left would name something that is gone. `at` is the value, `api` and `kind` are of the object, `name` is what the value has and
-`own` what the chart calls its own, so that a cluster is asked only where they are the same.
+left would name something that is gone. `at` is the value, `kind` and `name` are the object's, and `sets` is the kind of what has
+the pods: only where those of this release use that very object is the cluster asked for it.
 */ -}}
 {{- define "nimbus-control-plane.check.mine" -}}
-{{- if and .name (eq .name .own) -}}
-{{- $object := lookup .api .kind .root.Release.Namespace .name | default dict -}}
+{{- $mine := . -}}
+{{- if .name -}}
+{{- $sets := lookup "apps/v1" .sets .root.Release.Namespace "" | default dict -}}
+{{- $used := false -}}
+{{- range $sets.items -}}
+{{- $own := include "nimbus-control-plane.isOwn" (dict "root" $mine.root "object" .) -}}
+{{- if and $own (include "nimbus-control-plane.uses" (dict "set" . "kind" $mine.kind "name" $mine.name)) -}}{{- $used = true -}}{{- end -}}
+{{- end -}}
+{{- if $used -}}
+{{- $object := lookup "v1" .kind .root.Release.Namespace .name | default dict -}}
 {{- include "nimbus-control-plane.check.lets" (dict "root" .root "at" .at "kind" .kind "object" $object) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Do the pods of the `set` use the object of this `kind` and `name`? "true" or nothing. */ -}}
+{{- define "nimbus-control-plane.uses" -}}
+{{- $kind := .kind -}}
+{{- $pod := dig "spec" "template" "spec" dict .set -}}
+{{- $names := list -}}
+{{- if eq $kind "ServiceAccount" -}}{{- $names = append $names (get $pod "serviceAccountName") -}}{{- end -}}
+{{- range get $pod "volumes" -}}
+{{- if eq $kind "ConfigMap" -}}{{- $names = append $names (dig "configMap" "name" "" .) -}}{{- end -}}
+{{- if eq $kind "Secret" -}}{{- $names = append $names (dig "secret" "secretName" "" .) -}}{{- end -}}
+{{- end -}}
+{{- range get $pod "containers" -}}
+{{- range .env -}}
+{{- if eq $kind "Secret" -}}{{- $names = append $names (dig "valueFrom" "secretKeyRef" "name" "" .) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if has .name $names -}}true{{- end -}}
 {{- end -}}
 
 {{- /* Judges the `object` that the value `at` names. */ -}}

@@ -72,9 +72,14 @@ pub enum Place {
     ControlPlane,
     /// In that of the agents' release.
     Agents,
+    /// Where the agents elect the one that watches, which is not named.
+    Leases,
     /// In one that is named.
     Named(String),
 }
+
+/// Where the agents elect the one that watches, unless a value says another place.
+pub const DEFAULT_LEASES: &str = "kube-system";
 
 /// What a chart makes only where values ask for it: kind, group and resource.
 const ASKED_FOR: [(&str, &str, &str); 9] = [
@@ -144,8 +149,10 @@ impl Needs {
         let Some(&(kind, group, resource)) = found else { return };
         let metadata = &document["metadata"];
         let of_agents = metadata["labels"]["app.kubernetes.io/component"] == "agent";
+        let elects = metadata["name"].as_str().is_some_and(|name| name.ends_with("-lease"));
         // Roles name the namespaces that they are for; all else is where its release is.
         let place = match metadata["namespace"].as_str() {
+            Some(DEFAULT_LEASES) if elects => Place::Leases,
             Some(name) if kind.starts_with("Role") => Place::Named(name.to_owned()),
             Some(_) | None if of_agents => Place::Agents,
             Some(_) | None => Place::ControlPlane,

@@ -83,15 +83,19 @@ fn of_range(wanted: Wanted, range: &Value) -> Option<String> {
         if ratio.is_null() {
             return None;
         }
-        let Some(ratio) = bytes(ratio) else {
+        let Some(thousandths) = thousandths(ratio) else {
             return Some(unread("LimitRange", name(range), "maxLimitRequestRatio.memory"));
         };
-        (wanted.limit > wanted.request.saturating_mul(ratio)).then(|| {
+        let request = match kind {
+            "Pod" => wanted.request.saturating_add(wanted.others.request),
+            _ => wanted.request,
+        };
+        (u128::from(asked) * 1_000 > u128::from(request) * u128::from(thousandths)).then(|| {
             format!(
-                "LimitRange {} allows a limit of {ratio} times the request, and it would be {} to {}",
+                "LimitRange {} allows a {kind} a limit of {ratio} times the request, and it would be {} to {}",
                 name(range),
-                quantity::binary(wanted.limit),
-                quantity::binary(wanted.request)
+                quantity::binary(asked),
+                quantity::binary(request)
             )
         })
     })
@@ -125,12 +129,20 @@ fn unread(kind: &str, name: &str, what: &str) -> String {
 
 /// An amount of memory in a manifest, in bytes.
 pub fn bytes(value: &Value) -> Option<u64> {
+    scaled(value, 1)
+}
+
+fn thousandths(value: &Value) -> Option<u64> {
+    scaled(value, 1_000)
+}
+
+fn scaled(value: &Value, per: u32) -> Option<u64> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
-    u64::try_from(quantity::scaled(&text, 1)?).ok()
+    u64::try_from(quantity::scaled(&text, per)?).ok()
 }
 
 #[cfg(test)]
@@ -169,7 +181,12 @@ mod tests {
             (json!({ "type": "Pod", "max": { "memory": "128Mi" } }), None),
             (json!({ "type": "Pod", "max": { "memory": "127Mi" } }), Some("would be 128Mi")),
             (json!({ "type": "Container", "maxLimitRequestRatio": { "memory": 2 } }), None),
-            (json!({ "type": "Container", "maxLimitRequestRatio": { "memory": "1" } }), Some("1 times")),
+            (json!({ "type": "Container", "maxLimitRequestRatio": { "memory": "1" } }), Some("to 64Mi")),
+            (json!({ "type": "Container", "maxLimitRequestRatio": { "memory": "1500m" } }), None),
+            (json!({ "type": "Container", "maxLimitRequestRatio": { "memory": "1499m" } }), Some("1499m")),
+            // The pod's own: 128Mi to 96Mi.
+            (json!({ "type": "Pod", "maxLimitRequestRatio": { "memory": "1400m" } }), None),
+            (json!({ "type": "Pod", "maxLimitRequestRatio": { "memory": "1300m" } }), Some("128Mi to 96Mi")),
             (json!({ "type": "Container", "max": { "memory": "much" } }), Some("cannot be read")),
             (json!({ "type": "PersistentVolumeClaim", "max": { "storage": "1Gi" } }), None),
             (json!({ "type": "Container", "max": { "cpu": "1" } }), None),

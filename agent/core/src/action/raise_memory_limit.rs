@@ -1,6 +1,7 @@
 //! The agent's rules for `raise_memory_limit`, the action that raises the memory limit of one container in a Deployment's
 //! pod template.
 
+use nimbus_protocol::action::NO_ROOM;
 use nimbus_protocol::{quantity, v1};
 use serde_json::Value;
 
@@ -20,6 +21,16 @@ pub struct MemoryNow<'a> {
     pub limit_ranges: &'a [Value],
     /// See `limit_ranges`.
     pub quotas: &'a [Value],
+    /// The pods that it selects.
+    pub pods: &'a [v1::Pod],
+}
+
+/// Was this container of the pod killed for its memory, now or the last time?
+pub fn was_killed(pod: &v1::Pod, container: &str) -> bool {
+    let killed = |one: &v1::Container| {
+        one.last_reason == "OOMKilled" || (one.state == "terminated" && one.reason == "OOMKilled")
+    };
+    pod.containers.iter().any(|one| one.name == container && one.role.is_empty() && killed(one))
 }
 
 /// Where a container stands in a Deployment's pod template, and what that says of its memory.
@@ -164,6 +175,12 @@ impl AgentRules for v1::RaiseMemoryLimit {
         if (stated.request == Some(stated.limit)) != self.request_too {
             return Err(unexpected("expected the request as it was planned on, found another".to_owned()));
         }
+        if !found.pods.iter().any(|pod| was_killed(pod, &self.container)) {
+            return Err(unexpected(format!(
+                "expected a pod whose container {:?} was killed for its memory, found none",
+                self.container
+            )));
+        }
         let pods = u64::from(deployment.desired);
         let request = if self.request_too { self.to_bytes } else { stated.request.unwrap_or(self.to_bytes) };
         let before = stated.request.unwrap_or(stated.limit);
@@ -176,7 +193,7 @@ impl AgentRules for v1::RaiseMemoryLimit {
             surge: surge(value, pods),
         };
         match memory_room::obstacle(wanted, found.limit_ranges, found.quotas) {
-            Some(why) => Err(unexpected(format!("expected room for the higher limit, found that {why}"))),
+            Some(why) => Err(unexpected(format!("{NO_ROOM}, found that {why}"))),
             None => Ok(()),
         }
     }
@@ -184,6 +201,7 @@ impl AgentRules for v1::RaiseMemoryLimit {
     fn permissions() -> &'static [Permission] {
         &[
             Permission { group: "", resource: "limitranges", verbs: &["list"] },
+            Permission { group: "", resource: "pods", verbs: &["list"] },
             Permission { group: "", resource: "resourcequotas", verbs: &["list"] },
             Permission { group: "apps", resource: "deployments", verbs: &["get", "patch"] },
         ]
@@ -225,12 +243,43 @@ mod tests {
         ] } } } })
     }
 
+    fn killed() -> v1::Pod {
+        let container = |name: &str, role: &str| v1::Container {
+            name: name.into(),
+            role: role.into(),
+            last_reason: "OOMKilled".into(),
+            ..v1::Container::default()
+        };
+        v1::Pod { containers: vec![container("app", "")], ..v1::Pod::default() }
+    }
+
+    /// What nobody sees killed is not raised, whoever asks for it: so a second raise in a row is none.
+    #[test]
+    fn a_container_that_is_not_killed_keeps_its_limit() {
+        let (seen, value) = (observed(), plain());
+        let of = |change: fn(&mut v1::Container)| {
+            let mut pod = killed();
+            change(&mut pod.containers[0]);
+            let pods = [pod];
+            let deployment = Some((&seen, &value));
+            raise().preconditions(MemoryNow { deployment, limit_ranges: &[], quotas: &[], pods: &pods })
+        };
+        let changes: [fn(&mut v1::Container); 3] =
+            [|c| c.last_reason = "Error".into(), |c| c.name = "side".into(), |c| c.role = "init".into()];
+        for change in changes {
+            assert_eq!(of(change).unwrap_err().code, Code::PreconditionFailed);
+        }
+        assert_eq!(of(|_| {}), Ok(()));
+    }
+
     fn plain() -> Value {
         value(&json!({ "limits": { "memory": "64Mi" }, "requests": { "memory": "32Mi" } }))
     }
 
     fn check(action: &v1::RaiseMemoryLimit, seen: &v1::Deployment, value: &Value) -> Result<(), Refusal> {
-        let now = MemoryNow { deployment: Some((seen, value)), limit_ranges: &[], quotas: &[] };
+        let pods = [killed()];
+        let deployment = Some((seen, value));
+        let now = MemoryNow { deployment, limit_ranges: &[], quotas: &[], pods: &pods };
         action.preconditions(now)
     }
 
@@ -278,7 +327,7 @@ mod tests {
             let refusal = check(&raise(), &observed(), &value(&resources)).unwrap_err();
             assert!(refusal.to_string().contains(words), "{refusal}");
         }
-        let gone = MemoryNow { deployment: None, limit_ranges: &[], quotas: &[] };
+        let gone = MemoryNow { deployment: None, limit_ranges: &[], quotas: &[], pods: &[] };
         assert_eq!(raise().preconditions(gone).unwrap_err().code, Code::PreconditionFailed);
     }
 
@@ -291,9 +340,9 @@ mod tests {
         };
         let (seen, value) = (observed(), plain());
         let with = |value: &Value, hard: &str| {
-            let quotas = [quota(hard)];
+            let (quotas, pods) = ([quota(hard)], [killed()]);
             let deployment = Some((&seen, value));
-            raise().preconditions(MemoryNow { deployment, limit_ranges: &[], quotas: &quotas })
+            raise().preconditions(MemoryNow { deployment, limit_ranges: &[], quotas: &quotas, pods: &pods })
         };
         assert_eq!(with(&value, "560Mi"), Ok(()));
         let refusal = with(&value, "559Mi").unwrap_err();

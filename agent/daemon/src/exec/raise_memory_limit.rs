@@ -3,22 +3,26 @@
 //!
 //! Nothing but that limit (and the request, where it is the same) is written, and only where the template says of it what the
 //! plan says. Whoever writes to the Deployment between the check and the patch makes the patch fail; then everything is
-//! checked anew.
+//! checked anew. Afterwards the template has to be the one that was written: with another one nothing is concluded, and nothing
+//! is written any more.
 //!
-//! One that does not help is undone: the pods before it were made and began, while those with the higher limit may find no
-//! room; and what is still killed at the higher limit is not helped by it. The old template's ReplicaSet has the pods then,
-//! as it had before.
+//! It is undone where it shows that it does not help: a pod with the higher limit is killed as well, crash-loops or finds no node,
+//! or the rollout passes its deadline. Then the limit of before is written back in its own words, so that the ReplicaSet of
+//! before is the present one again. A rollout that is only slow goes on, and whether it helped is not known.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::kube::Client;
 use nimbus_agent_core::Refusal;
 use nimbus_agent_core::action::AgentRules as _;
-use nimbus_agent_core::action::raise_memory_limit::{MemoryNow, Stated, stated};
+use nimbus_agent_core::action::raise_memory_limit::{MemoryNow, stated, was_killed};
 use nimbus_agent_core::admit::AdmittedJob;
+use nimbus_agent_core::observe::kube::template_hash;
 use nimbus_protocol::ids::JobId;
-use nimbus_protocol::{quantity, v1};
+use nimbus_protocol::{quantity, to_hex, v1};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Shared;
@@ -29,33 +33,54 @@ use super::remedy::{ActError, Compensation, Effect, Limits, Outcome, Remedy, Ver
 use super::rollback_deployment::{complete, deployment, describe};
 use crate::watch::kube::request::{self, RequestError};
 
-/// How often a patch is tried while somebody else writes to the Deployment.
+/// How often something is tried while somebody else writes to the Deployment, or the API server does not answer.
 const TRIES: u32 = 10;
+/// Between two tries where the API server did not answer.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What has to be known after a crash.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Checkpoint {
+    /// The hash of the template with the higher limit (hex).
+    raised: String,
+    /// Where the container stands, and what its limit and request were, in the template's own words.
+    at: usize,
+    limit: Value,
+    request: Value,
+    /// The UIDs of the ReplicaSets that had pods before: pods of others have the higher limit.
+    before: BTreeSet<String>,
+}
 
 pub(super) struct RaiseMemoryLimit {
     shared: Arc<Shared>,
     job_id: JobId,
     action: v1::RaiseMemoryLimit,
     limits: Limits,
-    /// From the last check: what the patch relies on, and where the container stands.
-    ready: Option<(Checked, Stated)>,
+    checkpoint: Checkpoint,
+    /// From the last check: what the patch relies on.
+    ready: Option<Checked>,
 }
 
 impl RaiseMemoryLimit {
     pub(super) fn new(shared: Arc<Shared>, job: &AdmittedJob, action: v1::RaiseMemoryLimit) -> Self {
         let limits = Limits::of(job.job(), shared.job_time());
-        Self { shared, job_id: job.id(), limits, action, ready: None }
+        let checkpoint = Checkpoint::default();
+        Self { shared, job_id: job.id(), limits, action, checkpoint, ready: None }
+    }
+
+    fn target(&self) -> v1::Target {
+        self.action.deployment.clone().unwrap_or_default()
     }
 
     fn object(&self) -> Result<Object, Refusal> {
-        Object::deployment(&self.action.deployment.clone().unwrap_or_default())
+        Object::deployment(&self.target())
     }
 
     /// All objects of this resource in the Deployment's namespace. More than a page of them is no list.
     async fn all(&self, client: &Client, resource: &str) -> Result<Vec<Value>, Refusal> {
         const MOST: usize = 100;
-        let namespace = self.action.deployment.as_ref().map_or("", |target| target.namespace.as_str());
-        let path = kube::list_path(namespace, resource, MOST)?;
+        let namespace = self.target().namespace;
+        let path = kube::list_path(&namespace, resource, MOST)?;
         let unread = |error: RequestError| {
             precondition(format!("expected to read the {resource} of {namespace}, found: {error}"))
         };
@@ -77,63 +102,92 @@ impl RaiseMemoryLimit {
         }
     }
 
-    /// Writes this many bytes where the container stands.
-    fn operations(&self, at: usize, bytes: u64) -> Vec<Value> {
-        let words: &[&str] = if self.action.request_too { &["limits", "requests"] } else { &["limits"] };
-        let operation = |word: &&str| {
+    /// Writes these where the container stands; the request only where it goes with the limit.
+    fn operations(&self, limit: &Value, request: &Value) -> Vec<Value> {
+        let at = self.checkpoint.at;
+        let operation = |word: &str, value: &Value| {
             let path = format!("/spec/template/spec/containers/{at}/resources/{word}/memory");
-            json!({ "op": "replace", "path": path, "value": quantity::binary(bytes) })
+            json!({ "op": "replace", "path": path, "value": value })
         };
-        words.iter().map(operation).collect()
-    }
-
-    /// What the container states, where it states what a raise leaves.
-    fn raised(&self, value: &Value) -> Result<Stated, String> {
-        let now = stated(value, &self.action.container)?;
-        let same = !self.action.request_too || now.request == Some(now.limit);
-        if now.limit == self.action.to_bytes && same {
-            return Ok(now);
+        let mut all = vec![operation("limits", limit)];
+        if self.action.request_too {
+            all.push(operation("requests", request));
         }
-        Err(format!(
-            "expected the limit of {}, found {}",
-            quantity::binary(self.action.to_bytes),
-            quantity::binary(now.limit)
-        ))
+        all
     }
 
-    /// One try to put the old limit back; `None` where somebody wrote to the Deployment meanwhile.
+    /// Does the object have the template that this job wrote?
+    fn is_raised(&self, value: &Value) -> bool {
+        let is_same = value["metadata"]["uid"].as_str() == Some(self.target().uid.as_str());
+        is_same && to_hex(&template_hash(&value["spec"]["template"])) == self.checkpoint.raised
+    }
+
+    /// One try to put the old limit back; `None` where it is to be tried again.
     async fn put_back(&self, client: &Client, object: &Object) -> Option<Compensation> {
         let name = &object.name;
         let value = match object.get(client).await {
             Ok(Some(value)) => value,
             Ok(None) => return Some(Compensation::Undone(vec![format!("{name} is gone")])),
-            Err(error) => {
-                return Some(Compensation::Failed(format!(
-                    "{name} cannot be read, its limit stays raised: {error}"
-                )));
+            Err(_) => {
+                tokio::time::sleep(PAUSE).await;
+                return None;
             }
         };
-        let from = quantity::binary(self.action.from_bytes);
-        match stated(&value, &self.action.container) {
-            Ok(now) if now.limit == self.action.from_bytes => {
-                return Some(Compensation::Undone(vec![format!("{name} has its limit of {from} again")]));
-            }
-            Ok(_) | Err(_) => {}
+        if value["metadata"]["uid"].as_str() != Some(self.target().uid.as_str()) {
+            return Some(Compensation::Failed(format!("{name} is another one by now, and is left alone")));
         }
-        let now = match self.raised(&value) {
-            Ok(now) => now,
-            Err(found) => {
-                return Some(Compensation::Failed(format!(
-                    "{name} was changed meanwhile and is left alone: {found}"
-                )));
-            }
-        };
-        let operations = self.operations(now.at, self.action.from_bytes);
+        let from = quantity::binary(self.action.from_bytes);
+        if template_hash(&value["spec"]["template"])[..] == self.action.current_template_hash[..] {
+            return Some(Compensation::Undone(vec![format!("{name} has its limit of {from} again")]));
+        }
+        let ours = value["metadata"]["annotations"][patch::ANNOTATION] == json!(self.job_id.to_string());
+        if !ours || !self.is_raised(&value) {
+            let what = format!("{name} was changed by somebody else meanwhile, and is left as it is");
+            return Some(Compensation::Failed(what));
+        }
+        let operations = self.operations(&self.checkpoint.limit, &self.checkpoint.request);
         match patch::apply(client, object, &Checked::of(&value), self.job_id, operations).await {
             Ok(()) => Some(Compensation::Undone(vec![format!("put the limit of {name} back to {from}")])),
             Err(ActError::Refused(_)) => None,
-            Err(ActError::Failed(why) | ActError::Uncertain(why)) => Some(Compensation::Failed(why)),
+            // Whether it was taken shows the next look.
+            Err(ActError::Uncertain(_)) => {
+                tokio::time::sleep(PAUSE).await;
+                None
+            }
+            Err(ActError::Failed(why)) => Some(Compensation::Failed(why)),
         }
+    }
+
+    /// What shows that the higher limit does not help; `None` where nothing does, or that is not known.
+    async fn trouble(&self, client: &Client) -> Option<String> {
+        let object = self.object().ok()?;
+        let value = object.get(client).await.ok()??;
+        let now = deployment(&value)?;
+        if now.progressing_status == "False" {
+            return Some(format!(
+                "the rollout does not go on: {} {}",
+                now.progressing_reason, now.progressing_message
+            ));
+        }
+        let pods = kube::pods_selected(client, "deployments", &self.target()).await.ok()?;
+        let raised = |pod: &&v1::Pod| {
+            let meta = pod.meta.as_ref();
+            meta.is_some_and(|meta| {
+                !self.checkpoint.before.contains(&meta.owner_uid) && meta.deleting_since_us == 0
+            })
+        };
+        pods.iter().filter(raised).find_map(|pod| {
+            let name = pod.meta.as_ref().map_or("", |meta| meta.name.as_str());
+            if was_killed(pod, &self.action.container) {
+                return Some(format!("pod {name} was killed for its memory with the higher limit as well"));
+            }
+            if !pod.unschedulable.is_empty() {
+                return Some(format!("pod {name} finds no node: {}", pod.unschedulable));
+            }
+            let loops = |c: &&v1::Container| c.state == "waiting" && c.reason == "CrashLoopBackOff";
+            let looping = pod.containers.iter().find(loops)?;
+            Some(format!("container {} of pod {name} crash-loops", looping.name))
+        })
     }
 }
 
@@ -146,7 +200,7 @@ impl Watched for RaiseMemoryLimit {
 
     async fn look(&mut self, client: &Client, _elapsed: Duration) -> Look {
         let over = |seen: &str| {
-            let reason = format!("expected the limit that was raised, found {seen}");
+            let reason = format!("expected the template with the higher limit, found {seen}");
             Look::new(seen, State::Over(Outcome::Unknown, reason))
         };
         let Ok(object) = self.object() else { return over("no name of a Deployment") };
@@ -157,11 +211,13 @@ impl Watched for RaiseMemoryLimit {
             Ok(None) => return over("that the Deployment is gone"),
             Ok(Some(value)) => value,
         };
-        if let Err(found) = self.raised(&value) {
-            return over(&format!("that somebody changed it meanwhile: {found}"));
+        if !self.is_raised(&value) {
+            return over("another pod template: somebody changed it meanwhile");
         }
         match deployment(&value) {
             None => over("a Deployment that cannot be read"),
+            // Without pods nothing shows whether it helped.
+            Some(now) if now.desired == 0 => over("a Deployment that was scaled to zero"),
             Some(now) if complete(&now) => Look::new(describe(&now), State::Reached(String::new())),
             Some(now) => Look::new(describe(&now), State::Pending),
         }
@@ -177,37 +233,58 @@ impl Remedy for RaiseMemoryLimit {
         let value = self.object()?.get(&client).await.map_err(unread)?;
         let limit_ranges = self.all(&client, "limitranges").await?;
         let quotas = self.all(&client, "resourcequotas").await?;
+        let pods = kube::pods_selected(&client, "deployments", &self.target()).await;
+        let pods = pods.map_err(|error| {
+            precondition(format!("expected to read the Deployment's pods, found: {error}"))
+        })?;
         let found = value.as_ref().and_then(deployment);
         self.action.preconditions(MemoryNow {
             deployment: found.as_ref().zip(value.as_ref()),
             limit_ranges: &limit_ranges,
             quotas: &quotas,
+            pods: &pods,
         })?;
         let Some(value) = value else { return Err(precondition("expected the Deployment, found it gone")) };
-        let stated = stated(&value, &self.action.container).map_err(precondition)?;
-        self.ready = Some((Checked::of(&value), stated));
+        let at = stated(&value, &self.action.container).map_err(precondition)?.at;
+        let mut template = value["spec"]["template"].clone();
+        let resources = template.pointer_mut(&format!("/spec/containers/{at}/resources"));
+        let Some(resources) = resources else { return Err(precondition("expected resources, found none")) };
+        let (limit, request) =
+            (resources["limits"]["memory"].clone(), resources["requests"]["memory"].clone());
+        resources["limits"]["memory"] = json!(quantity::binary(self.action.to_bytes));
+        if self.action.request_too {
+            resources["requests"]["memory"] = json!(quantity::binary(self.action.to_bytes));
+        }
+        let before = pods.iter().filter_map(|pod| Some(pod.meta.as_ref()?.owner_uid.clone())).collect();
+        let raised = to_hex(&template_hash(&template));
+        self.checkpoint = Checkpoint { raised, at, limit, request, before };
+        self.ready = Some(Checked::of(&value));
         Ok(())
     }
 
     fn checkpoint(&self) -> Vec<u8> {
-        Vec::new()
+        serde_json::to_vec(&self.checkpoint).unwrap_or_default()
     }
 
-    fn restore(&mut self, _checkpoint: &[u8]) {}
+    fn restore(&mut self, checkpoint: &[u8]) {
+        // Before the intent there is none, and nothing was done either.
+        self.checkpoint = serde_json::from_slice(checkpoint).unwrap_or_default();
+    }
 
     async fn act(&mut self) -> Result<Vec<String>, ActError> {
         let window = self.limits.window();
         let object = self.object().map_err(ActError::Refused)?;
         let mut tries = 0;
         loop {
-            let Some((checked, stated)) = self.ready.take() else {
+            let Some(checked) = self.ready.take() else {
                 return Err(ActError::Failed("expected a check before the change, found none".to_owned()));
             };
             let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
             // The election, or the tries before, may have taken their time.
             window.still_open()?;
             tries += 1;
-            let operations = self.operations(stated.at, self.action.to_bytes);
+            let to = json!(quantity::binary(self.action.to_bytes));
+            let operations = self.operations(&to, &to);
             match patch::apply(&client, &object, &checked, self.job_id, operations).await {
                 Ok(()) => break,
                 // Nothing was changed. Is it still what was approved?
@@ -227,15 +304,29 @@ impl Remedy for RaiseMemoryLimit {
 
     async fn probe(&mut self) -> Effect {
         let Ok(object) = self.object() else { return Effect::Absent };
-        let shows = |value: &Value| self.raised(value).is_ok();
-        patch::probe(kube::client(&self.shared), &object, self.job_id, shows).await
+        // The same limit may be a person's: only the mark of this job tells.
+        patch::probe(kube::client(&self.shared), &object, self.job_id, |_| false).await
     }
 
     async fn verify(&mut self) -> Verdict {
         match kube::client(&self.shared) {
             Ok(client) => {
                 let (limits, shared) = (self.limits, self.shared.clone());
-                until_stable(self, limits, &client, &shared.cluster.looks).await
+                let verdict = until_stable(self, limits, &client, &shared.cluster.looks).await;
+                if verdict.outcome != Outcome::Failed {
+                    return verdict;
+                }
+                match self.trouble(&client).await {
+                    Some(why) => Verdict { reason: format!("{}; {why}", verdict.reason), ..verdict },
+                    None => Verdict {
+                        outcome: Outcome::Unknown,
+                        reason: format!(
+                            "{}; nothing shows that the higher limit does not help",
+                            verdict.reason
+                        ),
+                        ..verdict
+                    },
+                }
             }
             Err(why) => Verdict::new(
                 Outcome::Unknown,
@@ -259,7 +350,7 @@ impl Remedy for RaiseMemoryLimit {
             }
         }
         Compensation::Failed(format!(
-            "somebody else wrote to {} each of {TRIES} times; its limit stays raised",
+            "{TRIES} times {} was written to by somebody else, or the API server did not answer; its limit stays raised",
             object.name
         ))
     }

@@ -110,6 +110,8 @@ fn replica_set(value: &Value) -> Option<v1::ReplicaSet> {
 pub(super) fn complete(now: &v1::Deployment) -> bool {
     now.observed_generation >= now.generation
         && now.updated == now.desired
+        // Ready and available count the pods of every revision: while an old one is there, it may be the one that is.
+        && now.replicas == now.updated
         && now.ready >= now.desired
         && now.available >= now.desired
 }
@@ -354,6 +356,7 @@ mod tests {
             generation: 4,
             observed_generation: 4,
             desired: 3,
+            replicas: 3,
             updated: 3,
             ready: 3,
             available: 3,
@@ -363,6 +366,7 @@ mod tests {
         for incomplete in [
             v1::Deployment { observed_generation: 3, ..done.clone() },
             v1::Deployment { updated: 2, ..done.clone() },
+            v1::Deployment { replicas: 4, ..done.clone() },
             v1::Deployment { ready: 2, ..done.clone() },
             v1::Deployment { available: 2, ..done.clone() },
         ] {

@@ -42,24 +42,35 @@ impl ActionRules for v1::RaiseMemoryLimit {
         };
         require_same(self, found, now);
         require_bounded(self, found, inventory, now);
-        require_killed(self, found, inventory, now);
+        require_killed(self, found, inventory, now, snapshot);
         let older = inventory
             .replica_sets
             .values()
             .any(|set| set.meta.owner_uid == target.uid && set.template_hash != now.template_hash);
-        let complete = now.progressing == "True" && now.progressing_reason == "NewReplicaSetAvailable";
+        let endless = now.more.as_ref().is_some_and(|more| more.progress_deadline_seconds == 0);
+        let without_a_word = endless && now.progressing.is_empty() && now.updated >= now.desired;
+        let complete = without_a_word
+            || (now.progressing == "True" && now.progressing_reason == "NewReplicaSetAvailable");
         require(found, 3, complete || !older, || {
             format!("{} is not out, and it has an older revision to go back to", target.name)
         });
         let again = snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|job| &job.doc).any(|job| {
             job.action == ActionKind::RaiseMemoryLimit
-                && matches!(
-                    job.state,
-                    JobState::Succeeded | JobState::Failed | JobState::Compensated | JobState::Unknown
-                )
+                && match job.state {
+                    JobState::Succeeded | JobState::Unknown => true,
+                    JobState::Failed | JobState::Compensated => job.applied_at.is_some(),
+                    JobState::Pending
+                    | JobState::Dispatched
+                    | JobState::Running
+                    | JobState::Refused
+                    | JobState::Expired => false,
+                }
                 && job.object.uid() == target.uid
+                && job.raised.as_ref().is_some_and(|raised| raised.container == self.container)
         });
-        require(found, 5, !again, || format!("a limit of {} was raised before", target.name));
+        require(found, 5, !again, || {
+            format!("the limit of container {} of {} was raised before", self.container, target.name)
+        });
     }
 
     fn check_at_dispatch(&self, _: &mut Violations, _: &Plan, _: &Snapshot<'_>) {}
@@ -123,7 +134,10 @@ fn require_killed(
     found: &mut Violations,
     inventory: &Inventory,
     now: &Deployment,
+    snapshot: &Snapshot<'_>,
 ) {
+    let least = snapshot.settings.crash_loop_restarts;
+    let lately = |at: jiff::Timestamp| snapshot.now.duration_since(at).as_secs() <= 600;
     let present = |set: &str| {
         inventory
             .replica_sets
@@ -134,7 +148,8 @@ fn require_killed(
         inventory.pods.values().filter(|pod| !pod.meta.deleting && present(&pod.meta.owner_uid)).any(|pod| {
             pod.containers.iter().any(|one| {
                 let ended = one.last_reason == "OOMKilled" || one.reason == "OOMKilled";
-                one.name == action.container && one.role.is_empty() && ended
+                let still = !one.ready || one.last_finished_at.is_some_and(lately);
+                one.name == action.container && one.role.is_empty() && ended && one.restarts >= least && still
             })
         });
     require(found, 3, killed, || {

@@ -105,6 +105,22 @@ pub struct Job {
     /// for its signing, for each effect and for each answer that is another one, and none for the same refusal again.
     #[serde(default)]
     pub again: u32,
+    /// The memory limit that it raises, for those who ask later whether that was tried; its plan may be gone by then.
+    #[serde(default)]
+    pub raised: Option<RaisedLimit>,
+}
+
+/// A memory limit that a job raises.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RaisedLimit {
+    /// Whose limit, by the container's name.
+    pub container: String,
+    /// From so many bytes.
+    pub from_bytes: u64,
+    /// To so many.
+    pub to_bytes: u64,
+    /// The pod template that was planned on (hex).
+    pub template_hash: String,
 }
 
 impl Job {

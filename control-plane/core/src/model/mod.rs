@@ -31,7 +31,7 @@ pub use history::{GoodRevision, Holding, MAX_REVISIONS, Revision, RevisionHistor
 pub use incident::{
     HistoryEntry, Incident, IncidentKind, IncidentState, MAX_HISTORY, RefusedEviction, RefusedPlan, Severity,
 };
-pub use job::{Job, JobState};
+pub use job::{Job, JobState, RaisedLimit};
 pub use object::{KubeRef, ObjectRef, Workload};
 pub use outlook::{Outlook, UndoBy};
 pub use pause::Pause;

@@ -1,11 +1,12 @@
 //! Builds the job that is signed and sent to an agent, from its plan and approval.
 
 use jiff::Timestamp;
+use nimbus_protocol::action::Body;
 use nimbus_protocol::ids::JobId;
-use nimbus_protocol::{to_micros, v1};
+use nimbus_protocol::{to_hex, to_micros, v1};
 
 use crate::audit::from_hex;
-use crate::model::{Agent, Approval, IncidentKind, Job, JobState, Plan};
+use crate::model::{Agent, Approval, IncidentKind, Job, JobState, Plan, RaisedLimit};
 use crate::remedies::{self, NIMBUS};
 use crate::settings::{Settings, earlier, later, millis};
 
@@ -70,6 +71,7 @@ pub(super) fn write(
         replacement_uid: None,
         attempts_reset_at: None,
         again,
+        raised: raised(plan),
     };
     let line = |text: &String| text.chars().take(MAX_EVIDENCE_LINE).collect();
     let signed = v1::Job {
@@ -94,6 +96,23 @@ pub(super) fn write(
         action: plan.action.message().to_vec(),
     };
     Some((job, signed))
+}
+
+fn raised(plan: &Plan) -> Option<RaisedLimit> {
+    match plan.action.body()? {
+        Body::RaiseMemoryLimit(action) => Some(RaisedLimit {
+            container: action.container.clone(),
+            from_bytes: action.from_bytes,
+            to_bytes: action.to_bytes,
+            template_hash: to_hex(&action.current_template_hash),
+        }),
+        Body::RestartPod(_)
+        | Body::RollbackDeployment(_)
+        | Body::RestoreFile(_)
+        | Body::AcceptBaseline(_)
+        | Body::UncordonNode(_)
+        | Body::WithdrawBaseline(_) => None,
+    }
 }
 
 /// Who approved it: a person, or the rule for this kind of incident. A person's own command has no approval unless the

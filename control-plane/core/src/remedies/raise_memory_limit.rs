@@ -3,14 +3,20 @@
 //!
 //! It is no cure for a leak: what was raised once and is killed again uses what it is given, and a person is told so. Of a
 //! revision that never lasted while an older one is there, going back is weighed first, and the limit is left alone. Whether
-//! LimitRanges and quotas leave room is the agent's to ask, at the moment of acting.
+//! LimitRanges and quotas leave room is the agent's to ask, at the moment of acting; where they do not, nobody is asked for the
+//! same again for a day. What was tried before is in [`tried`].
 
+mod stated;
+mod tried;
+
+use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::action::Body;
 use nimbus_protocol::{ObjectKind, quantity, v1};
 
-use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy};
+use self::stated::{Said, said};
+use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy, rollback_report};
 use crate::audit::from_hex;
-use crate::model::{ActionKind, Alternative, Incident, IncidentKind, JobState, ObjectRef, Outlook, Workload};
+use crate::model::{Alternative, Incident, IncidentKind, ObjectRef, Outlook, Workload};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::world::{Container, Deployment, Inventory, Object as _, Pod, Rollout, manager_name};
@@ -20,6 +26,8 @@ pub(super) struct RaiseMemoryLimit;
 const MI: u64 = 1 << 20;
 /// The least that a step adds, where it stays within twice the limit: less than this says little.
 const LEAST_STEP: u64 = 16 * MI;
+/// A kill of longer ago than this does not tell of now, where the container runs well since.
+const LATELY: SignedDuration = SignedDuration::from_mins(10);
 
 impl Remedy for RaiseMemoryLimit {
     fn answers(&self) -> &'static [IncidentKind] {
@@ -67,28 +75,12 @@ impl Remedy for RaiseMemoryLimit {
                 ));
             }
         }
-        let Some(deployment) = inventory.deployments.get(workload.uid()) else {
+        let Some(deployment) = inventory.deployments.get(workload.uid()).filter(|d| !d.meta.deleting) else {
             return Answer::Wait(format!(
                 "{workload} no longer exists; the incident is resolved once that is certain"
             ));
         };
-        let Some((pod, container)) = killed(inventory, deployment) else {
-            let why = format!("no pod of {workload} that is there now was killed for its memory limit");
-            return if incident.kind == IncidentKind::OutOfMemory {
-                Answer::Wait(why)
-            } else {
-                Answer::NotApplicable(why)
-            };
-        };
-        if incident.kind != IncidentKind::OutOfMemory && has_older(inventory, deployment) {
-            return Answer::NotApplicable(
-                "an older revision is there: going back to it comes first".to_owned(),
-            );
-        }
-        not_ours(deployment)
-            .or_else(|| raised_before(incident, deployment, s))
-            .or_else(|| not_now(inventory, deployment))
-            .unwrap_or_else(|| raise(deployment, inventory, (pod, container)))
+        of_deployment(deployment, inventory, incident, s)
     }
 
     fn footprint<'a>(&self, action: &'a Body) -> Option<Footprint<'a>> {
@@ -100,14 +92,54 @@ impl Remedy for RaiseMemoryLimit {
     }
 }
 
-/// A pod of the present template with a container that was killed for its memory limit. Of several the first by name, so that
-/// it is the same one each time.
-fn killed<'a>(inventory: &'a Inventory, deployment: &Deployment) -> Option<(&'a Pod, &'a Container)> {
-    let set = inventory.present_set(deployment)?;
+fn of_deployment(
+    deployment: &Deployment,
+    inventory: &Inventory,
+    incident: &Incident,
+    s: &Snapshot<'_>,
+) -> Answer {
+    let killed = killed(inventory, deployment, s.settings, s.now);
+    let Some((pod, container)) = killed.first().copied() else {
+        let name = deployment.object();
+        let why = format!("no container of {name} that runs now was killed for its memory limit lately");
+        return if incident.kind == IncidentKind::OutOfMemory {
+            Answer::Wait(why)
+        } else {
+            Answer::NotApplicable(why)
+        };
+    };
+    if incident.kind != IncidentKind::OutOfMemory && has_older(inventory, deployment) {
+        return Answer::NotApplicable("an older revision is there: going back to it comes first".to_owned());
+    }
+    not_ours(deployment)
+        .or_else(|| several(deployment, &killed))
+        .or_else(|| tried::before(incident, deployment, container, s))
+        .or_else(|| not_now(inventory, deployment))
+        .unwrap_or_else(|| raise(deployment, inventory, (pod, container)))
+}
+
+/// The containers of the present template that are killed for their memory limit, each with a pod that shows it, in order of
+/// their names: killed as often as makes an incident, and lately or not well since. The kubelet tells the last end of a
+/// container for as long as its pod lives.
+fn killed<'a>(
+    inventory: &'a Inventory,
+    deployment: &Deployment,
+    settings: &Settings,
+    now: Timestamp,
+) -> Vec<(&'a Pod, &'a Container)> {
+    let Some(set) = inventory.present_set(deployment) else { return Vec::new() };
+    let lately = |c: &Container| {
+        let ended = c.last_finished_at.is_some_and(|at| now.duration_since(at) <= LATELY);
+        !c.ready || ended
+    };
+    let shows = |c: &Container| c.out_of_memory() && c.restarts >= settings.crash_loop_restarts && lately(c);
     let pods = inventory.pods_owned_by(&set.meta.uid).filter(|pod| pod.is_active());
     let each = pods.flat_map(|pod| pod.containers.iter().map(move |container| (pod, container)));
-    let killed = each.filter(|(_, container)| container.out_of_memory());
-    killed.min_by_key(|(pod, container)| (container.name.clone(), pod.meta.name.clone()))
+    let mut found: Vec<_> = each.filter(|(_, container)| shows(container)).collect();
+    // The same one each time, whichever of the pods is in its back-off.
+    found.sort_by_key(|(pod, container)| (container.name.as_str(), pod.meta.name.as_str()));
+    found.dedup_by_key(|(_, container)| container.name.as_str());
+    found
 }
 
 /// Somebody else has the say over the pod template.
@@ -136,46 +168,23 @@ fn not_ours(deployment: &Deployment) -> Option<Answer> {
     })
 }
 
+/// With one of them raised, the others would keep its pods from becoming available.
+fn several(deployment: &Deployment, killed: &[(&Pod, &Container)]) -> Option<Answer> {
+    let names: Vec<&str> = killed.iter().map(|(_, container)| container.name.as_str()).collect();
+    (names.len() > 1).then(|| {
+        Answer::Recommend(format!(
+            "containers {} of {} are killed for their memory limits: raise them together, or lower what they use; Nimbus raises \
+             the limit of one container alone",
+            names.join(", "),
+            deployment.object()
+        ))
+    })
+}
+
 /// Has it a revision with another pod template?
 fn has_older(inventory: &Inventory, deployment: &Deployment) -> bool {
     let mut sets = inventory.replica_sets_of(&deployment.meta.uid);
     sets.any(|set| set.template_hash != deployment.template_hash)
-}
-
-/// What was raised and is killed again uses what it is given, or needs far more; neither is helped by the same step again.
-fn raised_before(incident: &Incident, deployment: &Deployment, s: &Snapshot<'_>) -> Option<Answer> {
-    let before = s.all_jobs().filter(|job| {
-        job.action == ActionKind::RaiseMemoryLimit
-            && took_effect(job.state)
-            && job.scope == incident.scope
-            && job.workload.as_ref().is_some_and(|workload| workload.uid() == deployment.meta.uid)
-    });
-    let last = before.max_by_key(|job| (job.finished_at, job.id))?;
-    let (name, at) = (deployment.object(), last.finished_at.unwrap_or(last.created_at));
-    Some(Answer::Recommend(if last.state == JobState::Succeeded {
-        format!(
-            "a container of {name} is killed for its memory limit again, and its limit was raised at {at:.0}: it uses what it \
-             is given, which is how a leak looks; find what holds the memory, or set the limit that it needs by hand"
-        )
-    } else {
-        format!(
-            "a container of {name} is killed for its memory limit, and raising it did not help at {at:.0} ({}: {}): find what \
-             holds the memory, or set the limit that it needs by hand",
-            last.state, last.reason
-        )
-    }))
-}
-
-/// Did a job of this state change something, as far as is known?
-fn took_effect(state: JobState) -> bool {
-    match state {
-        JobState::Succeeded | JobState::Failed | JobState::Compensated | JobState::Unknown => true,
-        JobState::Pending
-        | JobState::Dispatched
-        | JobState::Running
-        | JobState::Refused
-        | JobState::Expired => false,
-    }
 }
 
 /// Another change is under way.
@@ -185,35 +194,12 @@ fn not_now(inventory: &Inventory, deployment: &Deployment) -> Option<Answer> {
         return Some(Answer::Wait(format!("{name} was changed; its status is not about that change yet")));
     }
     // A first revision has nothing to go back to: what keeps it from coming out is its limit.
-    (deployment.rollout() == Rollout::Progressing && has_older(inventory, deployment)).then(|| {
+    (deployment.rollout() != Rollout::Complete && has_older(inventory, deployment)).then(|| {
         Answer::Wait(format!(
             "{name} is bringing out revision {}: its limit is not changed meanwhile",
             deployment.revision
         ))
     })
-}
-
-/// What the template says of a container's memory.
-enum Said {
-    Nothing,
-    Bytes(u64),
-    Unread(String),
-    /// The agent is older, or the template has more than is told.
-    NotTold,
-}
-
-/// What stands in a told template for all that is not told of it.
-const REST: &str = "(everything else)";
-
-fn said(deployment: &Deployment, container: &str, what: &str) -> Said {
-    let path = format!("containers[{container}].resources.{what}.memory");
-    let template = deployment.more.as_ref().map(|more| more.template.as_slice()).unwrap_or_default();
-    let Some(fact) = template.iter().find(|fact| fact.path == path) else {
-        let is_whole = !template.is_empty() && template.iter().all(|fact| fact.path != REST);
-        return if is_whole { Said::Nothing } else { Said::NotTold };
-    };
-    let bytes = quantity::scaled(&fact.value, 1).and_then(|bytes| u64::try_from(bytes).ok());
-    bytes.map_or_else(|| Said::Unread(fact.value.clone()), Said::Bytes)
 }
 
 /// Half more, of at least [`LEAST_STEP`], in whole MiB and at most twice; `None` where that is no step.
@@ -231,37 +217,9 @@ fn raise(deployment: &Deployment, inventory: &Inventory, (pod, container): (&Pod
             "{killed}: raise its limit in the pod template by hand; Nimbus does not change init containers and sidecars"
         ));
     }
-    let not_told = || {
-        Answer::Recommend(format!(
-            "{killed}, and what its pod template says of that is not told by its agent: raise the limit, or lower what it uses, \
-             by hand"
-        ))
-    };
-    let limit = match said(deployment, &container.name, "limits") {
-        Said::Bytes(limit) => limit,
-        Said::NotTold => return not_told(),
-        Said::Unread(found) => {
-            return Answer::Recommend(format!(
-                "{killed}, and its limit in the pod template cannot be read: {found:?}"
-            ));
-        }
-        Said::Nothing => {
-            return Answer::Recommend(format!(
-                "{killed}, and its pod template says none: it comes from a LimitRange of namespace {}, the pod as a whole has \
-                 one, or its node ran out of memory; say one in the template, or look at the node",
-                deployment.meta.namespace
-            ));
-        }
-    };
-    let request = match said(deployment, &container.name, "requests") {
-        Said::Bytes(request) => Some(request),
-        Said::Nothing => None,
-        Said::NotTold => return not_told(),
-        Said::Unread(found) => {
-            return Answer::Recommend(format!(
-                "{killed}, and its request in the pod template cannot be read: {found:?}"
-            ));
-        }
+    let (limit, request) = match stated::amounts(deployment, container, &killed) {
+        Ok(amounts) => amounts,
+        Err(why) => return Answer::Recommend(why),
     };
     let Some(to) = next(limit) else {
         return Answer::Recommend(format!(
@@ -269,32 +227,54 @@ fn raise(deployment: &Deployment, inventory: &Inventory, (pod, container): (&Pod
             quantity::binary(limit)
         ));
     };
-    let largest = inventory.nodes.values().filter(|node| node.takes_new_pods() && node.is_ready());
-    let largest = largest.filter_map(|node| node.facts.as_ref()).map(|facts| facts.memory_bytes).max();
-    let Some(largest) = largest.and_then(|bytes| u64::try_from(bytes).ok()).filter(|bytes| *bytes > 0) else {
-        return Answer::Recommend(format!(
-            "{killed}, and how much memory its nodes have is not known: no higher limit is planned without that"
-        ));
+    if let Some(why) = no_node(inventory, pod, (limit, to, request)) {
+        return Answer::Recommend(format!("{killed} of {}, and {why}", quantity::binary(limit)));
+    }
+    act(deployment, inventory, container, (limit, to, request))
+}
+
+/// Why no node that the pod may go to could hold it with the higher limit; `None` where one could, by what it has for pods in all:
+/// what others use of it is not judged, and pods that find no room are why a raise is undone.
+fn no_node(
+    inventory: &Inventory,
+    pod: &Pod,
+    (limit, to, request): (u64, u64, Option<u64>),
+) -> Option<String> {
+    let placement = pod.facts.as_ref().and_then(|facts| facts.placement.as_ref());
+    let open = inventory.nodes.values().filter(|node| node.takes_new_pods() && node.is_ready());
+    let theirs = open.filter_map(|node| Some((node, node.facts.as_ref()?)));
+    let takes = theirs
+        .filter(|(node, facts)| placement.is_none_or(|place| place.refused_by(node, facts).is_none()))
+        .map(|(_, facts)| facts.memory_bytes);
+    let largest = takes.max().and_then(|bytes| u64::try_from(bytes).ok()).filter(|bytes| *bytes > 0);
+    let Some(largest) = largest else {
+        return Some(
+            "how much memory the nodes have that it may go to is not known: no higher limit is planned without that"
+                .to_owned(),
+        );
     };
-    let request_too = request == Some(limit);
-    let asks = pod.facts.as_ref().and_then(|facts| facts.placement.as_ref()).map(|place| place.memory_bytes);
-    let asks = asks.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
-    // A request that is not said is the limit.
-    let grows = if request_too || request.is_none() { to - limit } else { 0 };
-    if to > largest / 2 || asks.saturating_add(grows) > largest {
-        return Answer::Recommend(format!(
-            "{killed} of {}, and {} would be more than half of what the largest node has for pods ({}): lower what it uses, or \
+    let has = quantity::binary(largest);
+    if to > largest / 2 {
+        return Some(format!(
+            "{} would be more than half of what the largest node that it may go to has for pods ({has}): lower what it uses, or \
              give it larger nodes",
-            quantity::binary(limit),
-            quantity::binary(to),
-            quantity::binary(largest)
+            quantity::binary(to)
         ));
     }
-    act(deployment, container, (limit, to, request))
+    let asks = placement.and_then(|place| u64::try_from(place.memory_bytes).ok()).unwrap_or(0);
+    // A request that is not said is the limit.
+    let grows = if request.is_none_or(|request| request == limit) { to - limit } else { 0 };
+    (asks.saturating_add(grows) > largest).then(|| {
+        format!(
+            "its pods would ask for {} then, more than the largest node that they may go to has ({has})",
+            quantity::binary(asks.saturating_add(grows))
+        )
+    })
 }
 
 fn act(
     deployment: &Deployment,
+    inventory: &Inventory,
     container: &Container,
     (limit, to, request): (u64, u64, Option<u64>),
 ) -> Answer {
@@ -302,18 +282,6 @@ fn act(
     let (was, becomes) = (quantity::binary(limit), quantity::binary(to));
     let request_too = request == Some(limit);
     let reference = deployment.reference();
-    let mut changes =
-        vec![format!("template containers[{}].resources.limits.memory: {was} -> {becomes}", container.name)];
-    changes.push(match request {
-        Some(_) if request_too => format!(
-            "template containers[{}].resources.requests.memory: {was} -> {becomes} (it is the limit, and stays so)",
-            container.name
-        ),
-        Some(request) => format!("its request stays {}", quantity::binary(request)),
-        None => format!("its request is not said, so it is the limit: {was} -> {becomes}"),
-    });
-    changes
-        .push(format!("every pod of it is replaced, by its own strategy: {} are wanted", deployment.desired));
     Answer::Act(Box::new(Draft {
         action: Body::RaiseMemoryLimit(v1::RaiseMemoryLimit {
             deployment: Some(deployment.meta.target()),
@@ -329,10 +297,15 @@ fn act(
             "raise the memory limit of container {} of {name} from {was} to {becomes}",
             container.name
         ),
-        changes,
+        changes: changes(
+            deployment,
+            inventory,
+            container,
+            (&was, &becomes, request.map(|r| (r, request_too))),
+        ),
         rationale: format!(
-            "the kernel ends container {} for its limit of {was}, and a new pod would meet the same one. Half more is one step; \
-             killed again at {becomes}, it looks like a leak and is not raised further",
+            "container {} is killed for its memory, its template gives it {was}, and a new pod would meet the same limit. Half \
+             more is one step; killed again at {becomes}, it looks like a leak and is not raised further",
             container.name
         ),
         outlook: outlook(deployment, container, &was),
@@ -348,6 +321,38 @@ fn act(
     }))
 }
 
+fn changes(
+    deployment: &Deployment,
+    inventory: &Inventory,
+    container: &Container,
+    (was, becomes, request): (&str, &str, Option<(u64, bool)>),
+) -> Vec<String> {
+    let name = &container.name;
+    let mut lines = vec![format!("template containers[{name}].resources.limits.memory: {was} -> {becomes}")];
+    lines.push(match request {
+        Some((_, true)) => format!(
+            "template containers[{name}].resources.requests.memory: {was} -> {becomes} (it is the limit, and stays so)"
+        ),
+        Some((request, false)) => format!("its request stays {}", quantity::binary(request)),
+        None => format!("its request is not said, so it is the limit: {was} -> {becomes}"),
+    });
+    let at_once = deployment.more.as_ref().is_some_and(|more| more.strategy == "Recreate");
+    lines.push(if at_once {
+        format!(
+            "all of its pods are ended at once and made again (Recreate): {} are wanted",
+            deployment.desired
+        )
+    } else {
+        format!(
+            "every pod of it is replaced, one after the other as its strategy says: {} are wanted",
+            deployment.desired
+        )
+    });
+    lines.extend(rollback_report::marked(deployment, inventory));
+    lines.push(rollback_report::comes_back(deployment, &format!("the limit of {was}")));
+    lines
+}
+
 fn outlook(deployment: &Deployment, container: &Container, was: &str) -> Outlook {
     let (namespace, name) = (&deployment.meta.namespace, &deployment.meta.name);
     Outlook::undone_by_a_person(
@@ -358,8 +363,8 @@ fn outlook(deployment: &Deployment, container: &Container, was: &str) -> Outlook
         ),
         format!(
             "a Deployment that is not as this plan saw it, and a namespace whose LimitRange or quota leaves no room, are left \
-             alone. Where the pods with the higher limit do not become available, the agent puts {was} back, and a person is \
-             asked before the next try"
+             alone. Where a pod with the higher limit is killed as well or finds no node, or the rollout passes its deadline, the \
+             agent puts {was} back, and nobody is asked for the same step again. A rollout that is only slow goes on"
         ),
     )
 }

@@ -26,12 +26,12 @@ pub(super) fn changes(deployment: &Deployment, to: &ReplicaSet, inventory: &Inve
     lines.extend(marked(deployment, inventory));
     lines.extend(stays(&to.template));
     lines.extend(not_known(&to.template, inventory));
-    lines.push(comes_back(deployment));
+    lines.push(comes_back(deployment, &format!("revision {}", deployment.revision)));
     lines
 }
 
-/// The pods of the present revision that ask not to be disturbed: the rollback ends them all the same.
-fn marked(deployment: &Deployment, inventory: &Inventory) -> Vec<String> {
+/// The pods of the present revision that ask not to be disturbed: a rollout ends them all the same.
+pub(super) fn marked(deployment: &Deployment, inventory: &Inventory) -> Vec<String> {
     let set = inventory.present_set(deployment).map_or("", |set| set.meta.uid.as_str());
     let (mut lines, mut unknown) = (Vec::new(), 0);
     for pod in inventory.pods_owned_by(set) {
@@ -177,22 +177,21 @@ fn not_known(to: &[TemplateFact], inventory: &Inventory) -> Option<String> {
     })
 }
 
-/// Where the revision that is rolled back would come from again.
-fn comes_back(deployment: &Deployment) -> String {
-    let revision = deployment.revision;
+/// Where `what` a change takes away would come from again.
+pub(super) fn comes_back(deployment: &Deployment, what: &str) -> String {
     let more = deployment.more.as_ref().filter(|more| !more.template_writer.is_empty());
     match more {
         Some(more) => {
             let at = more.template_written_at.map_or_else(String::new, |at| format!(" at {at:.0}"));
             format!(
                 "comes back: the pod template was last written by {}{at}; its next apply or sync of the same source brings \
-                 revision {revision} back until it is corrected there",
+                 {what} back until it is corrected there",
                 more.template_writer
             )
         }
         None => format!(
-            "comes back: who wrote the pod template is not known; the next apply of the same source brings revision \
-             {revision} back until it is corrected there"
+            "comes back: who wrote the pod template is not known; the next apply of the same source brings {what} back \
+             until it is corrected there"
         ),
     }
 }

@@ -47,6 +47,7 @@ pub(crate) fn job(agent: nimbus_protocol::ids::AgentId) -> crate::model::Job {
         replacement_uid: None,
         attempts_reset_at: None,
         again: 0,
+        raised: None,
     }
 }
 

@@ -207,5 +207,6 @@ pub fn job(n: u32, incident: u32, state: JobState) -> Job {
         replacement_uid: None,
         attempts_reset_at: None,
         again: 0,
+        raised: None,
     }
 }

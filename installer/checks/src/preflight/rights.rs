@@ -3,7 +3,7 @@
 use super::{Snapshot, Values};
 use crate::check::{Check, Judged, Outcome};
 use crate::kubernetes::Ask;
-use crate::needs::{Needs, Place};
+use crate::needs::{DEFAULT_LEASES, Needs, Place};
 use crate::words::list;
 
 /// What the control plane's chart creates in its namespace, and helm's own notes of it.
@@ -19,8 +19,7 @@ const AGENTS: [(&str, &str); 4] =
     [("apps", "daemonsets"), ("", "serviceaccounts"), ("", "configmaps"), ("", "secrets")];
 /// What the agents' chart creates for the whole cluster.
 const CLUSTER: [&str; 2] = ["clusterroles", "clusterrolebindings"];
-/// Where the agents elect the one that watches the cluster, unless a value says another place, or they are in [`OWN_LEASES`].
-const LEASES: &str = "kube-system";
+/// Where the agents elect the one that watches the cluster, if their release is there.
 const OWN_LEASES: &str = "nimbus-system";
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// What a user who may not go beyond its own rights has to hold to grant the agents' role: a part that stands for the rest.
@@ -53,8 +52,9 @@ pub fn asks(control_plane: &str, agents: &str, needs: &Needs) -> Vec<Ask> {
     // The charts look at what is installed, so as not to go over two versions at once.
     asks.push(ask("list", "apps", "statefulsets", control_plane));
     asks.push(ask("list", "apps", "daemonsets", agents));
-    let leases = if agents == OWN_LEASES { OWN_LEASES } else { LEASES };
-    if needs.makes.is_empty() {
+    let leases = if agents == OWN_LEASES { OWN_LEASES } else { DEFAULT_LEASES };
+    // Where nothing was rendered of the agents, they are meant as they come.
+    if !needs.makes.iter().any(|made| made.resource == "roles") {
         for resource in ["roles", "rolebindings"] {
             asks.push(ask("create", RBAC, resource, leases));
         }
@@ -63,8 +63,7 @@ pub fn asks(control_plane: &str, agents: &str, needs: &Needs) -> Vec<Ask> {
         let namespace = match &made.place {
             Place::ControlPlane => control_plane,
             Place::Agents => agents,
-            // Rendered in a namespace of another name, the election is where it is by default.
-            Place::Named(name) if name == LEASES => leases,
+            Place::Leases => leases,
             Place::Named(name) => name,
         };
         asks.push(ask("create", made.group, made.resource, namespace));

@@ -93,6 +93,18 @@ pub(super) async fn pods_of(
     resource: &str,
     owner: &v1::Target,
 ) -> Result<Vec<v1::Pod>, RequestError> {
+    let its = |pod: &v1::Pod| pod.meta.as_ref().is_some_and(|meta| meta.owner_uid == owner.uid);
+    let mut pods = pods_selected(client, resource, owner).await?;
+    pods.retain(its);
+    Ok(pods)
+}
+
+/// All pods that a controller (`resource` is its plural) selects, whoever owns them; an error as with [`pods_of`].
+pub(super) async fn pods_selected(
+    client: &Client,
+    resource: &str,
+    owner: &v1::Target,
+) -> Result<Vec<v1::Pod>, RequestError> {
     let unusable = |what: &str| RequestError::Unanswered(format!("expected {what}, found something else"));
     let namespace = request::segment(&owner.namespace).ok_or_else(|| unusable("a namespace's name"))?;
     let name = request::segment(&owner.name).ok_or_else(|| unusable("a controller's name"))?;
@@ -101,12 +113,11 @@ pub(super) async fn pods_of(
     // Without its controller no pod is its.
     let Some(controller) = controller else { return Ok(Vec::new()) };
     let selector = label_selector(&controller["spec"]["selector"]["matchLabels"]);
-    let its = |pod: &v1::Pod| pod.meta.as_ref().is_some_and(|meta| meta.owner_uid == owner.uid);
     let (mut pods, mut more) = (Vec::new(), String::new());
     for _ in 0..MAX_PAGES {
         let path = format!("/api/v1/namespaces/{namespace}/pods?limit={PAGE}{selector}{more}");
         let found: SlimList<SlimPod> = request::get(client, &path).await?;
-        pods.extend(found.items.iter().filter_map(as_pod).filter(its));
+        pods.extend(found.items.iter().filter_map(as_pod));
         if found.metadata.continue_token.is_empty() {
             return Ok(pods);
         }

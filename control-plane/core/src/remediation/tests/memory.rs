@@ -48,7 +48,9 @@ fn a_limit_that_is_met_again_and_again_is_raised_by_half_after_a_word() {
         [
             "template containers[app].resources.limits.memory: 64Mi -> 96Mi",
             "its request stays 32Mi",
-            "every pod of it is replaced, by its own strategy: 2 are wanted",
+            "every pod of it is replaced, one after the other as its strategy says: 2 are wanted",
+            "comes back: the pod template was last written by kubectl-client-side-apply; its next apply or sync of the same \
+             source brings the limit of 64Mi back until it is corrected there",
         ]
     );
     let outlook = plan.outlook.as_ref().unwrap();
@@ -131,6 +133,14 @@ fn left_to_a_person(mut lab: Lab) -> String {
     incident.reason.clone()
 }
 
+/// The same where an earlier plan is there.
+fn left_to_a_person_after(mut lab: Lab) -> String {
+    assert!(lab.settle().is_empty());
+    let incident = lab.open(IncidentKind::OutOfMemory);
+    assert_eq!(incident.state, IncidentState::Escalated, "{}", incident.reason);
+    incident.reason.clone()
+}
+
 /// Whoever keeps the template in its state would take the raise back.
 #[test]
 fn what_somebody_else_manages_is_left_to_them_by_name() {
@@ -179,7 +189,7 @@ fn a_limit_that_no_node_could_hold_is_not_planned() {
     // The nodes have 16Gi.
     assert!(
         left_to_a_person(killed(&[(LIMIT, "6Gi"), (REQUEST, "1Gi")]))
-            .contains("half of what the largest node")
+            .contains("half of what the largest node that it may go to")
     );
     let mut fits = killed(&[(LIMIT, "5Gi"), (REQUEST, "1Gi")]);
     fits.settle();
@@ -190,6 +200,21 @@ fn a_limit_that_no_node_could_hold_is_not_planned() {
         lab.see(Body::Node(v1::Node { facts: None, ..node(name) }));
     }
     assert!(left_to_a_person(lab).contains("is not known"));
+
+    // A node that the pod may not go to is no room for it.
+    let mut lab = killed(&[(LIMIT, "64Mi")]);
+    let mut picky = out_of_memory(pod("web-1", "0", "node-a"), 5);
+    let selects = v1::Label { key: "pool".into(), value: "small".into() };
+    let facts = picky.facts.as_mut().unwrap();
+    facts.placement = Some(v1::Placement { node_selector: vec![selects], ..v1::Placement::default() });
+    lab.see(Body::Pod(picky));
+    assert!(left_to_a_person(lab).contains("nodes have that it may go to is not known"));
+
+    // Which of two limits it met is not known.
+    assert!(
+        left_to_a_person(killed(&[(LIMIT, "64Mi"), ("resources.limits.memory", "64Mi")]))
+            .contains("as a whole")
+    );
 }
 
 /// Raised once and killed again: that is how a leak looks, and no second step is planned.
@@ -273,6 +298,125 @@ fn a_first_revision_that_is_killed_while_it_comes_out_has_its_limit_raised() {
         lab.settle();
         assert!(lab.plans.values().all(|plan| !plan.doc.summary.contains("memory limit")));
     }
+}
+
+/// Where nothing was done, nothing is known of a higher limit: the reason of the failure stands.
+#[test]
+fn a_raise_that_was_never_made_is_none() {
+    let mut lab = killed(&[(LIMIT, "64Mi")]);
+    lab.settle();
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let jobs = lab.settle();
+    lab.report(&jobs[0], Phase::Failed, "", "expected to change Deployment shop/web, found 403: forbidden");
+    lab.settle();
+    let reason = &lab.open(IncidentKind::OutOfMemory).reason;
+    assert!(reason.contains("403") && !reason.contains("did not help"), "{reason}");
+}
+
+/// The agent found no room: its figures are what a person reads, and nobody is asked for the same again, for a day.
+#[test]
+fn a_quota_without_room_is_said_and_not_asked_about_again() {
+    let mut lab = killed(&[(LIMIT, "64Mi")]);
+    lab.settle();
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let jobs = lab.settle();
+    let found = format!("{}, found that ResourceQuota team allows 200Mi", nimbus_protocol::action::NO_ROOM);
+    lab.report(&jobs[0], Phase::Refused, "precondition_failed", &found);
+    for _ in 0..5 {
+        lab.pass(1_800);
+        lab.see(Body::Pod(out_of_memory(pod("web-1", "0", "node-a"), 9)));
+        assert!(lab.settle().is_empty());
+        let incident = lab.open(IncidentKind::OutOfMemory);
+        assert_eq!(incident.state, IncidentState::Escalated, "{}", incident.reason);
+        assert!(incident.reason.contains("ResourceQuota team allows 200Mi"), "{}", incident.reason);
+    }
+    assert_eq!((lab.approvals.len(), lab.jobs.len()), (1, 1));
+    // Another template is another question.
+    lab.see(Body::Deployment(v1::Deployment { template_hash: hash(3), ..stating(&[(LIMIT, "32Mi")]) }));
+    lab.see(Body::ReplicaSet(v1::ReplicaSet { template_hash: hash(3), ..replica_set("web", 1, 1) }));
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::OutOfMemory).state, IncidentState::WaitingApproval);
+}
+
+/// A pod of `web` with two containers, each of which was killed so often, and when that was last.
+fn two_containers(app: (u32, i64, bool), worker: (u32, i64, bool)) -> v1::Pod {
+    let mut pod = out_of_memory(pod("web-1", "0", "node-a"), 0);
+    let base = pod.containers[0].clone();
+    let of = |name: &str, (restarts, ago, ready): (u32, i64, bool)| v1::Container {
+        name: name.into(),
+        restart_count: restarts,
+        ready,
+        state: if ready { "running".into() } else { "waiting".into() },
+        reason: if ready { String::new() } else { "CrashLoopBackOff".into() },
+        last_finished_at_us: nimbus_protocol::to_micros(crate::testing::at(-ago)),
+        ..base.clone()
+    };
+    pod.containers = vec![of("app", app), of("worker", worker)];
+    pod
+}
+
+/// The kubelet tells the last end of a container for as long as its pod lives: an old one is not what is wrong now.
+#[test]
+fn the_container_that_is_killed_now_is_the_one_that_is_raised() {
+    let worker = "containers[worker].resources.limits.memory";
+    let mut lab = killed(&[(LIMIT, "64Mi"), (worker, "128Mi")]);
+    lab.see(Body::Pod(two_containers((3, 86_400, true), (9, 20, false))));
+    lab.settle();
+    let plan = &lab.plans.values().next().unwrap().doc;
+    assert_eq!(plan.summary, "raise the memory limit of container worker of shop/web from 128Mi to 192Mi");
+
+    // With one of two raised, the other would keep its pods from becoming available.
+    let mut lab = killed(&[(LIMIT, "64Mi"), (worker, "128Mi")]);
+    lab.see(Body::Pod(two_containers((5, 20, false), (9, 20, false))));
+    let reason = left_to_a_person(lab);
+    assert!(reason.contains("containers app, worker of"), "{reason}");
+
+    // One kill at its start, and its probe fails since: no matter of memory.
+    let mut lab = killed(&[(LIMIT, "64Mi")]);
+    let mut once = out_of_memory(pod("web-1", "0", "node-a"), 1);
+    once.containers[0].state = "running".into();
+    once.containers[0].reason = String::new();
+    lab.see(Body::Pod(once));
+    lab.see(Body::Deployment(v1::Deployment { available: 1, ready: 1, ..stuck("web", 2, 1) }));
+    lab.settle();
+    assert!(lab.plans.values().all(|plan| !plan.doc.summary.contains("memory limit")));
+}
+
+/// Whatever applies the template took the raise back: that is no leak.
+#[test]
+fn a_raise_that_was_taken_back_is_said_to_belong_into_the_template() {
+    let mut lab = killed(&[(LIMIT, "64Mi"), (REQUEST, "32Mi")]);
+    lab.settle();
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let jobs = lab.settle();
+    lab.apply(&jobs[0]);
+    well_at(&mut lab, "96Mi");
+    lab.pass(31);
+    lab.settle();
+    lab.report(&jobs[0], Phase::Succeeded, "", "");
+    lab.pass(3_600);
+    let mut seen = deployment("web", 2, 2);
+    seen.template.extend([fact(LIMIT, "64Mi"), fact(REQUEST, "32Mi")]);
+    lab.see(Body::Deployment(seen));
+    lab.see(Body::Pod(out_of_memory(pod("web-2", "0", "node-b"), 4)));
+    let reason = left_to_a_person_after(lab);
+    assert!(reason.contains("says less again") && !reason.contains("leak"), "{reason}");
+}
+
+/// Without a deadline its controller keeps no condition: the planner and the checker both take that for a rollout that is out.
+#[test]
+fn a_deployment_without_a_deadline_is_raised_once_it_is_approved() {
+    let mut lab = killed(&[(LIMIT, "64Mi")]);
+    lab.see(Body::ReplicaSet(replica_set("web", 9, 0)));
+    lab.see(Body::Deployment(v1::Deployment {
+        progressing_status: String::new(),
+        progressing_reason: String::new(),
+        progress_deadline_seconds: 0,
+        ..stating(&[(LIMIT, "64Mi")])
+    }));
+    lab.settle();
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    assert_eq!(lab.settle().len(), 1, "{}", lab.open(IncidentKind::OutOfMemory).reason);
 }
 
 /// What is not a Deployment is explained: a StatefulSet's pods are not replaced for it.

@@ -259,6 +259,7 @@ pub fn job(number: u32) -> Job {
         finished_at: Some(at(12)),
         attempts_reset_at: None,
         again: 0,
+        raised: None,
         verify_ms: 30_000,
         verify_timeout_ms: 180_000,
         envelope: "c2lnbmVk".into(),
