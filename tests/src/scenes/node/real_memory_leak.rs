@@ -13,7 +13,7 @@ pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     apply(&ground.work, &web).await?;
     let asked = ground.asks_for_memory("24Mi", "40Mi").await?;
     ground.approve(&asked).await?;
-    ground.says(&["raising it did not help"]).await?;
+    ground.says(&["did not help"]).await?;
     ground.has_limit("web", "24Mi").await?;
     ground.asks_no_more(1).await?;
     ground.evicts_nothing().await
