@@ -78,6 +78,8 @@ pub enum Place {
     Named(String),
 }
 
+const RBAC: &str = "rbac.authorization.k8s.io";
+
 /// Where the agents elect the one that watches, unless a value says another place.
 pub const DEFAULT_LEASES: &str = "kube-system";
 
@@ -90,8 +92,8 @@ const ASKED_FOR: [(&str, &str, &str); 9] = [
     ("ServiceMonitor", "monitoring.coreos.com", "servicemonitors"),
     ("PodMonitor", "monitoring.coreos.com", "podmonitors"),
     ("PrometheusRule", "monitoring.coreos.com", "prometheusrules"),
-    ("Role", "rbac.authorization.k8s.io", "roles"),
-    ("RoleBinding", "rbac.authorization.k8s.io", "rolebindings"),
+    ("Role", RBAC, "roles"),
+    ("RoleBinding", RBAC, "rolebindings"),
 ];
 
 impl Default for Needs {
@@ -107,7 +109,9 @@ impl Default for Needs {
             replicas: 1,
             agent: Request { milli_cpu: 20, memory: 32 << 20 },
             acts: false,
-            makes: Vec::new(),
+            makes: ["roles", "rolebindings"]
+                .map(|resource| Made { group: RBAC, resource, place: Place::Leases })
+                .to_vec(),
             left_out: None,
         }
     }

@@ -12,7 +12,8 @@ fn enabling_and_disabling_name_their_rules_and_repeat_without_effect() {
     let changes =
         remediation::disable(&cluster(&lab), &[ActionKind::RestartPod], false, "operator", lab.now).unwrap();
     assert!(lab.commit(changes));
-    assert_eq!(cluster(&lab).doc.enabled, [ActionKind::RollbackDeployment, ActionKind::UncordonNode]);
+    let rest = [ActionKind::RollbackDeployment, ActionKind::UncordonNode, ActionKind::RaiseMemoryLimit];
+    assert_eq!(cluster(&lab).doc.enabled, rest);
     let again =
         remediation::disable(&cluster(&lab), &[ActionKind::RestartPod], false, "operator", lab.now).unwrap();
     assert!(again.is_empty());
