@@ -1,8 +1,6 @@
 //! Runs steps one after the other, with their times and a summary at the end.
 
-use std::fs::File;
-use std::io::{Seek as _, SeekFrom};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How a step ended.
@@ -20,8 +18,6 @@ pub enum Outcome {
 #[derive(Debug, Default)]
 pub struct Steps {
     done: Vec<(String, Outcome, Duration)>,
-    /// When the first one began: steps may run at the same time.
-    begun: Option<Instant>,
 }
 
 impl Steps {
@@ -29,7 +25,6 @@ impl Steps {
     pub fn run(&mut self, name: &str, step: impl FnOnce() -> Outcome) -> bool {
         eprintln!("\n== {name}");
         let begun = Instant::now();
-        self.begun.get_or_insert(begun);
         let outcome = step();
         let took = begun.elapsed();
         match &outcome {
@@ -41,44 +36,6 @@ impl Steps {
         let passed = outcome == Outcome::Passed;
         self.done.push((name.to_owned(), outcome, took));
         passed
-    }
-
-    /// Runs two steps at the same time that mostly wait. What the second one says is kept, and printed after the first one ended.
-    /// Returns whether both passed.
-    pub fn run_both(
-        &mut self,
-        (first, one): (&str, impl FnOnce() -> Outcome),
-        (second, other): (&str, impl FnOnce(&File) -> Outcome + Send),
-    ) -> bool {
-        let mut kept = match tempfile::tempfile() {
-            Ok(kept) => kept,
-            Err(error) => {
-                let why = format!("what {second} says cannot be kept: {error}");
-                self.done.push((second.to_owned(), Outcome::Failed(why), Duration::ZERO));
-                self.run(first, one);
-                return false;
-            }
-        };
-        eprintln!("\n== {second}, beside {first}");
-        let (passed, (outcome, took)) = std::thread::scope(|scope| {
-            let other = scope.spawn(|| {
-                let begun = Instant::now();
-                (other(&kept), begun.elapsed())
-            });
-            let passed = self.run(first, one);
-            let ended =
-                other.join().unwrap_or_else(|_| (Outcome::Failed("it panicked".to_owned()), Duration::ZERO));
-            (passed, ended)
-        });
-        eprintln!("\n== {second}, which ran meanwhile, said:");
-        let printed =
-            kept.seek(SeekFrom::Start(0)).and_then(|_| std::io::copy(&mut kept, &mut std::io::stderr()));
-        if let Err(error) = printed {
-            eprintln!("== {second}: what it said cannot be printed: {error}");
-        }
-        let both = passed && outcome == Outcome::Passed;
-        self.done.push((second.to_owned(), outcome, took));
-        both
     }
 
     /// Keeps a step that is not run because an earlier one failed.
@@ -97,7 +54,7 @@ impl Steps {
             }
         }
         let failed = self.done.iter().filter(|(_, outcome, _)| matches!(outcome, Outcome::Failed(_))).count();
-        let total = self.begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+        let total: Duration = self.done.iter().map(|(_, _, took)| *took).sum();
         let verdict =
             if failed == 0 { "all steps passed".to_owned() } else { format!("{failed} step(s) FAILED") };
         eprintln!("\n{verdict} in {}", seconds(total));
@@ -113,14 +70,6 @@ pub fn program(command: &mut Command) -> Outcome {
         Ok(status) if status.success() => Outcome::Passed,
         Ok(status) => Outcome::Failed(format!("`{line}` ended with {status}")),
         Err(error) => Outcome::Failed(format!("`{line}` cannot be run: {error}")),
-    }
-}
-
-/// Runs a program whose output is kept in `file`.
-pub fn program_into(command: &mut Command, file: &File) -> Outcome {
-    match (file.try_clone(), file.try_clone()) {
-        (Ok(out), Ok(err)) => program(command.stdin(Stdio::null()).stdout(out).stderr(err)),
-        (Err(error), _) | (_, Err(error)) => Outcome::Failed(format!("its output cannot be kept: {error}")),
     }
 }
 
@@ -157,18 +106,6 @@ mod tests {
         steps.skip("later", "not needed");
         assert!(steps.summary());
         assert!(!steps.run("bad", || program(&mut Command::new("false"))));
-        assert!(!steps.summary());
-    }
-
-    #[test]
-    fn two_steps_at_once_are_both_told() {
-        let word = |word: &str, file: &File| program_into(Command::new("sh").args(["-c", word]), file);
-        let mut steps = Steps::default();
-        assert!(steps.run_both(("one", || Outcome::Passed), ("other", |file| word("echo said", file))));
-        assert!(steps.summary());
-        assert!(!steps.run_both(("one", || Outcome::Passed), ("other", |file| word("exit 1", file))));
-        let names: Vec<&str> = steps.done.iter().map(|(name, ..)| name.as_str()).collect();
-        assert_eq!(names, ["one", "other", "one", "other"]);
         assert!(!steps.summary());
     }
 

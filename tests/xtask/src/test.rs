@@ -3,11 +3,10 @@
 //! The crash points of the agent and the control plane are compiled into every test build, so that the programs and
 //! the tests share one build of everything.
 
-use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
-use crate::steps::{Outcome, Steps, cargo, program, program_into};
+use crate::steps::{Outcome, Steps, cargo, program};
 use crate::targets::{Kind, integration_tests};
 use crate::{arrows, needs, obstacle, rig, scenes, schemas, systemd};
 
@@ -37,10 +36,6 @@ struct Step {
     run: fn(&Path) -> Outcome,
 }
 
-/// The two long steps that mostly wait, and run at the same time where both are run: each took half of the cores (measured on two).
-const LONG_FAULTS: &str = "long fault tests";
-const SCENES: &str = "scenes";
-
 /// Every step of every part, in their order.
 const STEPS: &[Step] = &[
     Step { name: "format", parts: &[Everything, Quick], gate: false, run: format },
@@ -68,8 +63,8 @@ const STEPS: &[Step] = &[
     Step { name: "a systemd host's root", parts: &[Everything, Long], gate: false, run: host },
     Step { name: "build", parts: &[Everything, Faults, Long], gate: true, run: build },
     Step { name: "tests", parts: &[Everything], gate: false, run: tests },
-    Step { name: LONG_FAULTS, parts: &[Everything, Faults], gate: false, run: fault_tests },
-    Step { name: SCENES, parts: &[Everything], gate: false, run: play_scenes },
+    Step { name: "long fault tests", parts: &[Everything, Faults], gate: false, run: fault_tests },
+    Step { name: "scenes", parts: &[Everything], gate: false, run: play_scenes },
     Step { name: "scenes, three times over", parts: &[Long], gate: false, run: play_scenes_again },
     Step { name: "tests that do not fit CI", parts: &[Long], gate: false, run: long_tests },
 ];
@@ -103,16 +98,6 @@ pub fn run(repository: &Path, part: Part) -> anyhow::Result<bool> {
     for step in STEPS.iter().filter(|step| step.parts.contains(&part)) {
         if let Some(gate) = failed_gate {
             steps.skip(step.name, &format!("{gate} failed"));
-            continue;
-        }
-        if part == Everything && step.name == LONG_FAULTS {
-            steps.run_both(
-                (SCENES, || play_scenes(repository)),
-                (LONG_FAULTS, |file| fault_tests_into(repository, file)),
-            );
-            continue;
-        }
-        if part == Everything && step.name == SCENES {
             continue;
         }
         if !steps.run(step.name, || (step.run)(repository)) && step.gate {
@@ -208,13 +193,6 @@ fn fault_tests(repository: &Path) -> Outcome {
     cargo_test(repository, &[], &[Kind::Faults])
 }
 
-fn fault_tests_into(repository: &Path, file: &File) -> Outcome {
-    match test_command(repository, &[], &[Kind::Faults]) {
-        Ok(mut command) => program_into(&mut command, file),
-        Err(error) => failed(&error),
-    }
-}
-
 /// Scenes that are listed as not right yet may be wrong; one of them that is right fails.
 fn play_scenes(repository: &Path) -> Outcome {
     program(&mut scenes::command(repository, &["--lenient"]))
@@ -238,20 +216,16 @@ fn long_tests(repository: &Path) -> Outcome {
 
 /// `cargo test` of what `selected` names and of the integration tests of these kinds.
 fn cargo_test(repository: &Path, selected: &[&str], kinds: &[Kind]) -> Outcome {
-    match test_command(repository, selected, kinds) {
-        Ok(mut command) => program(&mut command),
-        Err(error) => failed(&error),
-    }
-}
-
-fn test_command(repository: &Path, selected: &[&str], kinds: &[Kind]) -> anyhow::Result<Command> {
-    let names = integration_tests(repository, kinds)?;
+    let names = match integration_tests(repository, kinds) {
+        Ok(names) => names,
+        Err(error) => return failed(&error),
+    };
     let mut test = vec!["test", "--workspace", "--no-fail-fast", "--features", FEATURES];
     test.extend(selected);
     for name in &names {
         test.extend(["--test", name]);
     }
-    Ok(at(repository, &test))
+    program(&mut at(repository, &test))
 }
 
 fn failed(error: &anyhow::Error) -> Outcome {

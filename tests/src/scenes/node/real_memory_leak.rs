@@ -10,7 +10,9 @@ pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     // More than any step gives it.
     let web = shell("web", 1, "exec dd if=/dev/zero of=/dev/null bs=200M count=1");
     let web = with(web, "/spec/template/spec/containers/0/resources", json!({"limits": {"memory": "24Mi"}}));
-    apply(&ground.work, &web).await?;
+    // Never ready: without a probe it would be ready between two kills.
+    let ready = json!({"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1});
+    apply(&ground.work, &with(web, "/spec/template/spec/containers/0/readinessProbe", ready)).await?;
     let asked = ground.asks_for_memory("24Mi", "40Mi").await?;
     ground.approve(&asked).await?;
     ground.says(&["did not help"]).await?;

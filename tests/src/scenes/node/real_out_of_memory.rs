@@ -8,9 +8,11 @@ use crate::scenes::objects::{apply, with};
 
 pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     // One buffer, larger than the limit, which is then written to.
-    let web = shell("web", 1, "dd if=/dev/zero of=/dev/null bs=30M count=1 && exec sleep 100000");
+    let web = shell("web", 1, "dd if=/dev/zero of=/dev/null bs=30M count=1 && touch /tmp/ready && exec sleep 100000");
     let web = with(web, "/spec/template/spec/containers/0/resources", json!({"limits": {"memory": "24Mi"}}));
-    apply(&ground.work, &web).await?;
+    // Ready only once it has its memory: without a probe it would be ready between two kills.
+    let ready = json!({"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1});
+    apply(&ground.work, &with(web, "/spec/template/spec/containers/0/readinessProbe", ready)).await?;
     let asked = ground.asks_for_memory("24Mi", "40Mi").await?;
     ground.evicts_nothing().await?;
     ground.at_most_open(1).await?;
