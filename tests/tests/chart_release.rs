@@ -268,7 +268,7 @@ fn what_pods_use_is_known_by_its_kind_and_name() {
             ("Secret", "c", false),
         ] {
             let judge = format!("(dict \"set\" .Values.set \"kind\" \"{kind}\" \"name\" \"{name}\")");
-            let judge = format!("include \"{chart}.uses\" {judge}");
+            let judge = format!("include \"{chart}.uses\" {judge} | printf \"\\n  %s\"");
             let said = asked(chart, &judge, &["--set-json", &format!("set={set}")]).unwrap();
             assert_eq!(said.contains("true"), is_used, "{kind} {name}: {said}");
         }
