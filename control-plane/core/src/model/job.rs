@@ -115,9 +115,7 @@ pub struct Job {
 pub struct RaisedLimit {
     /// Whose limit, by the container's name.
     pub container: String,
-    /// From so many bytes.
-    pub from_bytes: u64,
-    /// To so many.
+    /// To so many bytes.
     pub to_bytes: u64,
     /// The pod template that was planned on (hex).
     pub template_hash: String,

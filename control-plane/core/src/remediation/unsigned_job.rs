@@ -102,7 +102,6 @@ fn raised(plan: &Plan) -> Option<RaisedLimit> {
     match plan.action.body()? {
         Body::RaiseMemoryLimit(action) => Some(RaisedLimit {
             container: action.container.clone(),
-            from_bytes: action.from_bytes,
             to_bytes: action.to_bytes,
             template_hash: to_hex(&action.current_template_hash),
         }),

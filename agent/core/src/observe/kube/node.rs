@@ -4,13 +4,12 @@
 use std::collections::BTreeMap;
 
 use nimbus_protocol::kind::MOST_OF_A_NODE;
-use nimbus_protocol::{ObjectKind, v1};
+use nimbus_protocol::{ObjectKind, quantity, v1};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Condition, Slim, SlimMeta, condition, held, marks, micros};
 use crate::observe::bounded;
-use nimbus_protocol::quantity;
 
 /// A node.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -4,14 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nimbus_protocol::kind::{ANTI_AFFINITY, DESCRIBED, MOST_TOLERATIONS};
-use nimbus_protocol::v1;
+use nimbus_protocol::{quantity, v1};
 use serde_json::Value;
 
 use super::SlimMeta;
 use super::selector::{MOST, Requirement};
 use super::spec::{Declared, Spec, Term, Toleration, Volume};
 use crate::observe::bounded;
-use nimbus_protocol::quantity;
 
 /// CPU in thousandths and memory in bytes.
 #[derive(Debug, Clone, Copy, Default)]

@@ -12,6 +12,7 @@ use crate::testing::objects::*;
 
 mod evictions;
 mod held_nodes;
+mod raised_limits;
 mod rollback;
 
 /// A crash loop whose plan is made and could go out.
