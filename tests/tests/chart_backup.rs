@@ -1,5 +1,5 @@
 //! Tests of the backups on a schedule in the control plane's chart, and of the token that reads its figures alone, with
-//! the real helm.
+//! the real helm. Nothing is installed.
 
 use anyhow::Context as _;
 use nimbus_tests::helm::{

@@ -1,5 +1,5 @@
-//! Tests of what the control plane's chart says of an upgrade that would lose keys, volume or database, with the real helm. Nothing
-//! is installed.
+//! Tests of what the control plane's chart says of an upgrade that would lose keys, volume or database, with the real
+//! helm. Nothing is installed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 

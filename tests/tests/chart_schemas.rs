@@ -1,5 +1,5 @@
 //! Tests of both charts by the schemas of every release of Kubernetes that they are for: what they render for each file of values in
-//! `tests/charts` is known there, with every field.
+//! `tests/charts` is known there, with every field. Nothing is installed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! Tests of the control plane's chart, with the real helm: what it renders for the values of
 //! `tests/charts/nimbus-control-plane`. Values that contradict each other are in `chart_contradictions.rs`.
+//! Nothing is installed.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,6 @@
 //! Both charts on a real node: installed, used, killed, upgraded, rolled back and removed.
+//!
+//! Waits most of its time.
 
 use nimbus_tests::process::binary;
 

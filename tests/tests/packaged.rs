@@ -1,4 +1,6 @@
 //! The Debian and RPM packages on a host with a real systemd: installed, hung, rebooted, upgraded, rolled back and removed.
+//!
+//! Waits most of its time.
 
 use nimbus_tests::process::binary;
 

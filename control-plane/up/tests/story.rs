@@ -208,7 +208,9 @@ fn what_is_wrong_is_told_apart_by_its_exit_code() {
         let list = home.run(&[command, "-o", "json"]).ended(0).json();
         let keys: Vec<&String> = list.as_object().unwrap().keys().collect();
         assert_eq!(keys, ["items", "next"], "{command}");
-        assert_eq!(list["items"].as_array().unwrap().is_empty(), empty, "{command}");
+        // A disk of the machine that runs this test may be nearly full: its incident is right then.
+        let items = list["items"].as_array().unwrap().iter().filter(|item| item["kind"] != "disk_near_full");
+        assert_eq!(items.count() == 0, empty, "{command}: {list}");
     }
     let agent = home.run(&["agents", "-o", "name"]).ended(0).out;
     assert!(agent.starts_with("agt_") && agent.trim().len() == 36, "{agent}");

@@ -73,6 +73,39 @@ pub fn program(command: &mut Command) -> Outcome {
     }
 }
 
+/// Runs two programs at the same time: the output of the first is visible, that of the second is printed when both have
+/// ended, so that their lines do not mix.
+pub fn beside(visible: &mut Command, kept: &mut Command) -> Outcome {
+    let line = shown(kept);
+    eprintln!("beside it, shown when both have ended: $ {line}");
+    let (first, second) = std::thread::scope(|scope| {
+        let second = scope.spawn(|| kept.output());
+        let first = program(visible);
+        (first, second.join().unwrap_or_else(|_| Err(std::io::Error::other("its thread panicked"))))
+    });
+    let second = match second {
+        Ok(output) => {
+            eprintln!("$ {line}");
+            for part in [&output.stderr, &output.stdout] {
+                eprint!("{}", String::from_utf8_lossy(part));
+            }
+            if output.status.success() {
+                Outcome::Passed
+            } else {
+                Outcome::Failed(format!("`{line}` ended with {}", output.status))
+            }
+        }
+        Err(error) => Outcome::Failed(format!("`{line}` cannot be run: {error}")),
+    };
+    match (first, second) {
+        (Outcome::Failed(first), Outcome::Failed(second)) => {
+            Outcome::Failed(format!("{first}; and {second}"))
+        }
+        (Outcome::Failed(why), _) | (_, Outcome::Failed(why)) => Outcome::Failed(why),
+        (first, _) => first,
+    }
+}
+
 /// A command as a person would type it.
 pub fn shown(command: &Command) -> String {
     let program = command.get_program().to_string_lossy();
@@ -107,6 +140,20 @@ mod tests {
         assert!(steps.summary());
         assert!(!steps.run("bad", || program(&mut Command::new("false"))));
         assert!(!steps.summary());
+    }
+
+    #[test]
+    fn of_two_programs_beside_each_other_each_that_fails_is_named() {
+        let run = |first: &str, second: &str| beside(&mut Command::new(first), &mut Command::new(second));
+        assert_eq!(run("true", "true"), Outcome::Passed);
+        for (first, second, named) in [
+            ("false", "true", vec!["`false` ended"]),
+            ("true", "false", vec!["`false` ended"]),
+            ("false", "no-such-program-here", vec!["`false` ended", "`no-such-program-here` cannot be run"]),
+        ] {
+            let Outcome::Failed(why) = run(first, second) else { panic!("{first} and {second} passed") };
+            assert!(named.iter().all(|name| why.contains(name)), "{why}");
+        }
     }
 
     #[test]

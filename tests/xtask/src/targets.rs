@@ -18,6 +18,10 @@ const SERVER_TESTS: &str = "nimbus-tests";
 pub enum Kind {
     /// No server.
     Serverless,
+    /// Helm and nothing else: the processor is what they take.
+    Charts,
+    /// A real node or host, for which they wait most of their time: they leave the processor to tests beside them.
+    Waiting,
     /// A cluster, a database or the product's programs; minutes.
     Servers,
     /// The same, and kills and waits for long.
@@ -28,8 +32,10 @@ pub enum Kind {
 
 impl Kind {
     /// The kinds that a test's module text declares, and how.
-    const MARKS: [(Self, &str); 3] = [
+    const MARKS: [(Self, &str); 5] = [
         (Self::Serverless, "Needs no server."),
+        (Self::Charts, "Nothing is installed."),
+        (Self::Waiting, "Waits most of its time."),
         (Self::Faults, "A long fault test."),
         (Self::Long, "Too long for CI."),
     ];
@@ -94,7 +100,8 @@ mod tests {
         assert!(has(Kind::Serverless, "golden"));
         assert!(has(Kind::Servers, "rig") && !has(Kind::Serverless, "rig"));
         assert!(has(Kind::Faults, "crash_points") && !has(Kind::Servers, "crash_points"));
-        let all = [Kind::Serverless, Kind::Servers, Kind::Faults, Kind::Long];
+        assert!(has(Kind::Charts, "charts") && has(Kind::Waiting, "installed"));
+        let all = [Kind::Serverless, Kind::Charts, Kind::Waiting, Kind::Servers, Kind::Faults, Kind::Long];
         let sum: usize = all.iter().map(|kind| of(*kind).len()).sum();
         assert_eq!(sum, integration_tests(&crate::repository().unwrap(), &all).unwrap().len());
     }

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::steps::{Outcome, Steps, cargo, program};
+use crate::steps::{Outcome, Steps, beside, cargo, program};
 use crate::targets::{Kind, integration_tests};
 use crate::{arrows, needs, obstacle, rig, scenes, schemas, systemd};
 
@@ -62,7 +62,13 @@ const STEPS: &[Step] = &[
     },
     Step { name: "a systemd host's root", parts: &[Everything, Long], gate: false, run: host },
     Step { name: "build", parts: &[Everything, Faults, Long], gate: true, run: build },
-    Step { name: "tests", parts: &[Everything], gate: false, run: tests },
+    Step {
+        name: "tests without servers, beside those that wait",
+        parts: &[Everything],
+        gate: false,
+        run: computing_and_waiting_tests,
+    },
+    Step { name: "tests with servers", parts: &[Everything], gate: false, run: server_tests },
     Step { name: "long fault tests", parts: &[Everything, Faults], gate: false, run: fault_tests },
     Step { name: "scenes", parts: &[Everything], gate: false, run: play_scenes },
     Step { name: "scenes, three times over", parts: &[Long], gate: false, run: play_scenes_again },
@@ -185,8 +191,18 @@ fn build(repository: &Path) -> Outcome {
     program(&mut at(repository, &words))
 }
 
-fn tests(repository: &Path) -> Outcome {
-    cargo_test(repository, &["--lib", "--bins"], &[Kind::Serverless, Kind::Servers])
+/// What takes the processor beside what leaves it idle: one after the other they take ten minutes more.
+fn computing_and_waiting_tests(repository: &Path) -> Outcome {
+    let computing = test_command(repository, &["--lib", "--bins"], &[Kind::Serverless, Kind::Charts]);
+    let waiting = test_command(repository, &[], &[Kind::Waiting]);
+    match (computing, waiting) {
+        (Ok(mut computing), Ok(mut waiting)) => beside(&mut computing, &mut waiting),
+        (Err(error), _) | (_, Err(error)) => failed(&error),
+    }
+}
+
+fn server_tests(repository: &Path) -> Outcome {
+    cargo_test(repository, &[], &[Kind::Servers])
 }
 
 fn fault_tests(repository: &Path) -> Outcome {
@@ -214,18 +230,20 @@ fn long_tests(repository: &Path) -> Outcome {
     }
 }
 
-/// `cargo test` of what `selected` names and of the integration tests of these kinds.
 fn cargo_test(repository: &Path, selected: &[&str], kinds: &[Kind]) -> Outcome {
-    let names = match integration_tests(repository, kinds) {
-        Ok(names) => names,
-        Err(error) => return failed(&error),
-    };
+    test_command(repository, selected, kinds)
+        .map_or_else(|error| failed(&error), |mut test| program(&mut test))
+}
+
+/// `cargo test` of what `selected` names and of the integration tests of these kinds.
+fn test_command(repository: &Path, selected: &[&str], kinds: &[Kind]) -> anyhow::Result<Command> {
+    let names = integration_tests(repository, kinds)?;
     let mut test = vec!["test", "--workspace", "--no-fail-fast", "--features", FEATURES];
     test.extend(selected);
     for name in &names {
         test.extend(["--test", name]);
     }
-    program(&mut at(repository, &test))
+    Ok(at(repository, &test))
 }
 
 fn failed(error: &anyhow::Error) -> Outcome {
@@ -247,7 +265,7 @@ mod list_tests {
         let names = |part| STEPS.iter().filter(move |step| step.parts.contains(&part)).map(|step| step.name);
         let everything: Vec<&str> = names(Everything).collect();
         for name in names(Quick).chain(names(Faults)) {
-            // `tests` has those without servers too.
+            // The whole runs those without servers beside others.
             assert!(everything.contains(&name) || name == "tests without servers", "{name}");
         }
         assert!(!everything.iter().any(|name| names(Long).next_back() == Some(name)));
