@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use nimbus_protocol::ids::AgentId;
 
-use crate::model::{Agent, AgentKind, SharedAgent};
+use crate::model::{Agent, AgentKind, Cluster, SharedAgent, Versioned};
 use crate::world::{Inventory, World, is_cluster_uid};
 
 /// Why an agent may not report for a cluster.
@@ -97,6 +97,9 @@ pub struct Bindings {
 pub struct Unbound {
     /// Clusters whose leader is not bound to them.
     pub clusters: Vec<String>,
+    /// Clusters without a document that no agent is bound to: they were removed, and facts that were on their way then, or an
+    /// older snapshot, brought them back.
+    pub removed: Vec<String>,
     /// Hosts whose agent was revoked.
     pub hosts: Vec<AgentId>,
 }
@@ -137,15 +140,23 @@ impl Bindings {
     }
 
     /// What is known of the world from agents that may not report it (any more).
-    pub fn unbound(&self, world: &World) -> Unbound {
+    pub fn unbound(&self, world: &World, documents: &[Versioned<Cluster>]) -> Unbound {
         let may_lead = |uid: &String, leader: AgentId| {
             !self.revoked.contains(&leader) && self.clusters.get(&leader) == Some(uid)
         };
         let clusters = world.clusters.iter();
         let clusters =
             clusters.filter(|(uid, known)| known.leader.is_some_and(|leader| !may_lead(uid, leader)));
+        let bound: HashSet<&String> = self
+            .clusters
+            .iter()
+            .filter(|(agent, _)| !self.revoked.contains(agent))
+            .map(|(_, uid)| uid)
+            .chain(documents.iter().map(|cluster| &cluster.doc.uid))
+            .collect();
         Unbound {
             clusters: clusters.map(|(uid, _)| uid.clone()).collect(),
+            removed: world.clusters.keys().filter(|uid| !bound.contains(uid)).cloned().collect(),
             hosts: world.hosts.keys().filter(|agent| self.revoked.contains(agent)).copied().collect(),
         }
     }
@@ -160,7 +171,7 @@ mod tests {
     use nimbus_protocol::v1;
 
     use super::*;
-    use crate::model::{PodOrigin, Versioned};
+    use crate::model::{Mode, PodOrigin};
 
     fn agent(n: u8, bound_cluster: Option<&str>) -> SharedAgent {
         let agent = Versioned::new(Agent {
@@ -169,6 +180,17 @@ mod tests {
             ..Agent::new(format!("agt_{n:032x}").parse().unwrap(), AgentKind::Cluster, Timestamp::UNIX_EPOCH)
         });
         agent.into()
+    }
+
+    fn document(uid: &str) -> Versioned<Cluster> {
+        Versioned::new(Cluster {
+            uid: uid.to_owned(),
+            name: uid.to_owned(),
+            created_at: Timestamp::UNIX_EPOCH,
+            mode: Mode::Observe,
+            enabled: Vec::new(),
+            identity: None,
+        })
     }
 
     #[test]
@@ -274,13 +296,22 @@ mod tests {
         let all = [one.clone(), two.clone()];
         let mut bindings = Bindings::default();
         bindings.update(&all);
-        assert_eq!(bindings.unbound(&world), Unbound::default());
+        assert_eq!(bindings.unbound(&world, &[]), Unbound::default());
         assert!(bindings.may_report(&all, two.doc.id, "u2"));
         Arc::make_mut(&mut two).doc.revoked_at = Some(Timestamp::UNIX_EPOCH);
         let all = [agent(1, Some("u3")), two.clone()];
         bindings.update(&all);
-        let unbound = Unbound { clusters: vec!["u1".into(), "u2".into()], hosts: vec![two.doc.id] };
-        assert_eq!(bindings.unbound(&world), unbound);
+        let unbound = Unbound {
+            clusters: vec!["u1".into(), "u2".into()],
+            removed: vec!["u1".into()],
+            hosts: vec![two.doc.id],
+        };
+        assert_eq!(bindings.unbound(&world, &[document("u2")]), unbound, "the document of u2 is kept");
+        assert_eq!(
+            bindings.unbound(&world, &[]).removed,
+            ["u1", "u2"],
+            "what a removed cluster's agents sent last"
+        );
         for of in ["u2", ""] {
             assert!(!bindings.may_report(&all, two.doc.id, of), "what a revoked agent sent last: {of:?}");
         }

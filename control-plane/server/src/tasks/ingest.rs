@@ -100,13 +100,16 @@ impl Ingest {
         }
         self.bound_at = Some(docs.revision);
         self.bindings.update(&docs.agents);
-        let unbound = self.bindings.unbound(&app.view.read());
+        let unbound = self.bindings.unbound(&app.view.read(), &docs.clusters);
         if unbound == Unbound::default() {
             return;
         }
         let mut world = app.view.write();
         for uid in &unbound.clusters {
             world.clear_leader(uid);
+        }
+        for uid in &unbound.removed {
+            world.clusters.remove(uid);
         }
         for agent in &unbound.hosts {
             world.hosts.remove(agent);
