@@ -21,6 +21,7 @@ mod drain;
 mod drift;
 mod incident;
 mod job;
+mod node;
 mod plan;
 mod problem;
 mod query;
@@ -46,11 +47,12 @@ pub use drain::{DrainQuery, DrainStep, NodeDrain, PodInTheWay, PodPlace};
 pub use drift::{AttributeChange, Baseline, Drift, FileState, LineCounts};
 pub use incident::{HistoryEntry, Incident, IncidentDetail};
 pub use job::{Job, JobDetail};
+pub use node::{Node, NodeDetail, NodePod, SHOWN_PODS};
 pub use plan::{Considered, Outlook, Plan};
 pub use problem::Problem;
 pub use query::{
     AgentQuery, ApprovalQuery, AuditQuery, DriftQuery, DryRunQuery, ExportQuery, HistoryQuery, IncidentQuery,
-    JobQuery, JoinTokenQuery, PageQuery,
+    JobQuery, JoinTokenQuery, NodeQuery, PageQuery,
 };
 pub use request::{
     AcknowledgeRequest, ApproveRequest, BaselineRequest, DenyRequest, DisableRequest, DriftFixRequest,

@@ -58,6 +58,16 @@ query! {
 }
 
 query! {
+    /// Which nodes.
+    NodeQuery {
+        /// One node state.
+        state: String,
+        /// Name or UID of a cluster.
+        cluster: String,
+    }
+}
+
+query! {
     /// Which approvals.
     ApprovalQuery {
         /// One approval state.

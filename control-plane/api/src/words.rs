@@ -31,6 +31,8 @@ macro_rules! words {
 }
 
 words! {
+    /// Whether a node is ready; `unknown` while no agent watches its cluster.
+    NodeState = &["ready", "not_ready", "unknown"];
     /// Whether a drain finishes.
     DrainVerdict = &["finishes", "blocked", "not_known"];
     /// How bad something is.

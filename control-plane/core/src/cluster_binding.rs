@@ -147,16 +147,17 @@ impl Bindings {
         let clusters = world.clusters.iter();
         let clusters =
             clusters.filter(|(uid, known)| known.leader.is_some_and(|leader| !may_lead(uid, leader)));
-        let bound: HashSet<&String> = self
-            .clusters
-            .iter()
-            .filter(|(agent, _)| !self.revoked.contains(agent))
-            .map(|(_, uid)| uid)
-            .chain(documents.iter().map(|cluster| &cluster.doc.uid))
-            .collect();
+        let documented: HashSet<&str> = documents.iter().map(|cluster| cluster.doc.uid.as_str()).collect();
+        let is_bound = |uid: &String| {
+            let mut agents = self.clusters.iter();
+            agents.any(|(agent, known)| known == uid && !self.revoked.contains(agent))
+        };
+        // A cluster without a document is one whose first facts are older than it, or one that was removed: few at a time.
+        let removed =
+            world.clusters.keys().filter(|uid| !documented.contains(uid.as_str()) && !is_bound(uid));
         Unbound {
             clusters: clusters.map(|(uid, _)| uid.clone()).collect(),
-            removed: world.clusters.keys().filter(|uid| !bound.contains(uid)).cloned().collect(),
+            removed: removed.cloned().collect(),
             hosts: world.hosts.keys().filter(|agent| self.revoked.contains(agent)).copied().collect(),
         }
     }

@@ -7,8 +7,8 @@ use crate::{
     Cluster, ClusterDetail, DenyRequest, DisableRequest, DrainQuery, Drift, DriftFixRequest, DriftQuery,
     DryRunQuery, EnableRequest, ExportQuery, HistoryItem, HistoryQuery, Incident, IncidentDetail,
     IncidentQuery, Job, JobDetail, JobQuery, JoinToken, JoinTokenItem, JoinTokenQuery, JoinTokenRequest,
-    List, NodeDrain, PageQuery, Pause, PauseRequest, Plan, RemoveRequest, RemovedCluster, RevokeRequest,
-    Rule, SilenceRequest, Started, Status, Version,
+    List, Node, NodeDetail, NodeDrain, NodeQuery, PageQuery, Pause, PauseRequest, Plan, RemoveRequest,
+    RemovedCluster, RevokeRequest, Rule, SilenceRequest, Started, Status, Version,
 };
 
 /// For paths that take no parameters.
@@ -43,6 +43,10 @@ operations! {
     post remove_cluster(cluster: &str, request: &RemoveRequest) ["clusters", cluster, "remove"] request -> RemovedCluster;
     /// What draining nodes of a cluster (UID or name) would do.
     get drain(cluster: &str, query: &DrainQuery) ["clusters", cluster, "drain"] query -> NodeDrain;
+    /// Nodes, by cluster and name.
+    get nodes(query: &NodeQuery) ["nodes"] query -> List<Node>;
+    /// One node of a cluster (UID or name), by name.
+    get node(cluster: &str, node: &str) ["clusters", cluster, "nodes", node] NONE -> NodeDetail;
     /// Agents.
     get agents(query: &AgentQuery) ["agents"] query -> List<Agent>;
     /// One agent, by id or name.

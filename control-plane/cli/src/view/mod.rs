@@ -17,6 +17,7 @@ pub mod incidents;
 pub mod jobs;
 pub mod keys;
 pub mod layout;
+pub mod node;
 pub mod nodes;
 pub mod plan;
 pub mod release;

@@ -16,7 +16,7 @@ pub fn show(view: &View, detail: &ClusterDetail) -> String {
     if detail.node_figures.is_empty() {
         return String::new();
     }
-    let mut text = format!("{}{}", heading(view, "Nodes"), nodes(view, &detail.node_figures));
+    let mut text = format!("{}{}", heading(view, "Nodes"), figures(view, &detail.node_figures));
     if detail.nodes_left_out > 0 {
         text.push_str(&more(view, &format!("… and {} more nodes", detail.nodes_left_out)));
     }
@@ -32,17 +32,20 @@ pub fn show(view: &View, detail: &ClusterDetail) -> String {
     text
 }
 
-fn heading(view: &View, text: &str) -> String {
+/// A heading with a line before it.
+pub(super) fn heading(view: &View, text: &str) -> String {
     let mut layout = Layout::new(view);
     layout.heading(text);
     format!("\n{}", layout.end())
 }
 
-fn more(view: &View, text: &str) -> String {
+/// That there is more, under a table.
+pub(super) fn more(view: &View, text: &str) -> String {
     format!("\n{}\n", view.theme.paint(Tone::Quiet, text))
 }
 
-fn nodes(view: &View, nodes: &[NodeFigures]) -> String {
+/// The figures of nodes, one in a line.
+pub(super) fn figures(view: &View, nodes: &[NodeFigures]) -> String {
     let mut table = Table::new(vec![
         Column::new("NODE").cut(Cut::End, 16),
         Column::new("MEMORY").right(),
@@ -83,7 +86,8 @@ fn containers(view: &View, near: &[ContainerNearLimit]) -> String {
     table.render(&view.theme, view.width)
 }
 
-fn figure(known: Option<String>) -> Cell {
+/// A figure, or that it is not known.
+pub(super) fn figure(known: Option<String>) -> Cell {
     known.map_or_else(|| Cell::toned("unknown", Tone::Warn), Cell::new)
 }
 
@@ -93,7 +97,7 @@ fn share_of(used: Option<u64>, all: Option<u64>) -> Option<String> {
 }
 
 /// `76 %`; more than all of it is said as it is.
-fn share(used: Option<u64>, all: Option<u64>) -> Option<String> {
+pub(super) fn share(used: Option<u64>, all: Option<u64>) -> Option<String> {
     let percent = (u128::from(used?) * 100).checked_div(u128::from(all?))?;
     Some(format!("{percent} %"))
 }

@@ -37,6 +37,27 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     }
 }
 
+/// The parts of a path that has several.
+#[derive(Debug)]
+pub struct Segments<const N: usize>(pub [String; N]);
+
+impl<S: Send + Sync, const N: usize> FromRequestParts<S> for Segments<N> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let wrong = |found: String| ApiError::invalid("the path", "ids or names", found);
+        let Path(texts) = Path::<Vec<String>>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| wrong(rejection.body_text()))?;
+        for text in &texts {
+            printable("the path", text)?;
+        }
+        let texts =
+            <[String; N]>::try_from(texts).map_err(|texts| wrong(format!("{} parts", texts.len())))?;
+        Ok(Self(texts))
+    }
+}
+
 /// Refuses control characters: no name or cursor has one, and not every database takes them.
 fn printable(name: &str, text: &str) -> Result<(), ApiError> {
     if text.chars().any(char::is_control) {

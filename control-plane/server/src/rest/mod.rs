@@ -24,6 +24,7 @@ mod incidents;
 mod jobs;
 pub mod limits;
 mod lists;
+mod nodes;
 pub mod openapi;
 mod plan;
 mod retry;
@@ -92,6 +93,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(clusters::show::show))
         .routes(routes!(clusters::drain::drain))
         .routes(routes!(clusters::remove::remove))
+        .routes(routes!(nodes::list::list))
+        .routes(routes!(nodes::show::show))
         .routes(routes!(agents::list::list))
         .routes(routes!(agents::show::show))
         .routes(routes!(agents::token::create))

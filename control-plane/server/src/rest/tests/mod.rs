@@ -8,6 +8,7 @@ mod decisions;
 mod drain;
 mod fleet;
 mod lists;
+mod nodes;
 mod pauses;
 mod site;
 mod tokens;

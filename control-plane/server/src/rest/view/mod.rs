@@ -6,6 +6,7 @@ mod cluster;
 mod drift;
 mod fleet;
 mod node;
+mod node_detail;
 mod token;
 
 pub use agent::{agent, agent_detail, agents_of};
@@ -13,6 +14,7 @@ pub use cluster::{autonomous, cluster};
 pub use drift::{attributes_differ, baseline, drift, now as file_now};
 pub use fleet::{Fleet, number};
 pub use node::nodes;
+pub use node_detail::{node_detail, nodes_of};
 pub use token::token;
 
 use nimbus_api as api;

@@ -36,7 +36,8 @@ pub fn nodes(inventory: &Inventory, now: Timestamp) -> Nodes {
     Nodes { figures, left_out: number(left_out), near_limit, near_limit_left_out }
 }
 
-fn of_node(name: &str, measured: Option<&MeasuredNode>, now: Timestamp) -> api::NodeFigures {
+/// The figures of one node.
+pub(super) fn of_node(name: &str, measured: Option<&MeasuredNode>, now: Timestamp) -> api::NodeFigures {
     let memory = measured.map(|node| node.memory).unwrap_or_default();
     let disk = measured.map(|node| node.node_filesystem).unwrap_or_default();
     let images = measured.map(|node| node.image_filesystem).unwrap_or_default();

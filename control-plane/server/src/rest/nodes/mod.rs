@@ -1,0 +1,4 @@
+//! The endpoints of nodes.
+
+pub mod list;
+pub mod show;
