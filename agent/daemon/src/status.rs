@@ -47,6 +47,8 @@ pub struct Status {
     pub standing_by: bool,
     /// Every kind of cluster object was listed once under this term.
     pub synced: bool,
+    /// It was ready once since this process began.
+    pub was_ready: bool,
     /// Actions that the local policy allows.
     pub allowed_actions: Vec<String>,
     /// Jobs an hour that the local policy takes.
@@ -64,8 +66,16 @@ pub struct Status {
 }
 
 impl Status {
-    /// Connected, and the cluster (if there is one) is watched by this replica or by another.
+    /// Was it connected once, with the cluster (if there is one) watched by this replica or by another?
+    ///
+    /// Once ready it stays so: what it lacks later is told by its problems and figures. An agent that a control plane's outage made
+    /// unready would be replaced with all others at once by an upgrade, and what none of them had sent would go with their pods.
     pub fn ready(&self) -> bool {
+        self.was_ready || self.is_complete()
+    }
+
+    /// Connected, and the cluster (if there is one) is watched by this replica or by another.
+    fn is_complete(&self) -> bool {
         self.connected && (!self.has_cluster || (self.leading && self.synced) || self.standing_by)
     }
 }
@@ -104,6 +114,7 @@ impl SharedStatus {
     pub fn update(&self, change: impl FnOnce(&mut Status)) {
         let mut inner = self.lock();
         change(&mut inner.status);
+        inner.status.was_ready |= inner.status.is_complete();
         self.publish(&inner);
     }
 
@@ -201,5 +212,18 @@ mod tests {
         let standby = Status { connected: true, has_cluster: true, standing_by: true, ..Status::default() };
         assert!(standby.ready());
         assert!(!Status { connected: false, ..standby }.ready());
+    }
+
+    /// Otherwise an upgrade while the control plane is away would replace every pod at once, with what it had not sent.
+    #[test]
+    fn what_was_ready_once_stays_so_when_the_control_plane_goes_away() {
+        let status = SharedStatus::new();
+        status.update(|s| s.has_cluster = true);
+        status.update(|s| s.connected = true);
+        assert!(!status.status().ready(), "nobody watches the cluster yet");
+        status.update(|s| s.standing_by = true);
+        assert!(status.status().ready());
+        status.update(|s| (s.connected, s.standing_by) = (false, false));
+        assert!(status.status().ready() && !status.status().connected);
     }
 }

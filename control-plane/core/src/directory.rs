@@ -124,8 +124,10 @@ fn changes(
     if next == agent.doc && changes.clusters.is_empty() {
         return (changes, denied);
     }
-    if next.cluster_uid != agent.doc.cluster_uid && agent.doc.cluster_uid.is_some() {
-        let now_watches = next.cluster_uid.as_deref().unwrap_or("none");
+    // One that just started does not say yet which one it watches: it went nowhere.
+    if let (Some(before), Some(now_watches)) = (&agent.doc.cluster_uid, &next.cluster_uid)
+        && before != now_watches
+    {
         let detail = format!("now watches cluster {now_watches}");
         changes.audit.push(row(now, &next, "agent.moved", &next.id.to_string(), "", &detail));
     }

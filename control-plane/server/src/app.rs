@@ -38,6 +38,9 @@ pub struct Keys {
     pub metrics: Option<BearerToken>,
 }
 
+/// The notice that a write found no room.
+const NO_ROOM: &str = "storage_full";
+
 /// Shared by everything in the process.
 pub struct App {
     /// The documents.
@@ -129,8 +132,18 @@ impl App {
     pub async fn commit(&self, changes: &ChangeSet) -> Result<Committed, StoreError> {
         let committed = self.documents.commit(changes, self.settings.jobs_since(self.now())).await;
         match &committed {
-            Ok(_) => self.wake.engine(),
+            Ok(_) => {
+                self.notices.standing(NO_ROOM, None);
+                self.wake.engine();
+            }
             Err(error) if error.is_conflict() => self.metrics.conflicts.increment(1),
+            Err(error @ StoreError::Full { .. }) => {
+                let text = format!(
+                    "an order was not taken at {:.0}: {error}; free or add space there (told until a write succeeds)",
+                    self.now()
+                );
+                self.notices.standing(NO_ROOM, Some(text));
+            }
             Err(_) => {}
         }
         committed

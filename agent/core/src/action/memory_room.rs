@@ -10,13 +10,11 @@ use serde_json::Value;
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted {
     /// The container's limit and request, as the template will say; a request that is not stated is the limit.
-    pub limit: u64,
-    /// See `limit`.
-    pub request: u64,
-    /// Those of all its containers together, without the one whose limit is raised.
-    pub others: Sums,
-    /// By how much limit and request grow.
-    pub grows: Sums,
+    pub container: Sums,
+    /// Those of a pod in all, as the template says now.
+    pub before: Sums,
+    /// Those of a pod in all, as the template will say.
+    pub after: Sums,
     /// Pods that the Deployment wants.
     pub pods: u64,
     /// Pods that a rollout may make beside them.
@@ -32,18 +30,68 @@ pub struct Sums {
     pub request: u64,
 }
 
+impl Sums {
+    /// Of both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            limit: self.limit.saturating_add(other.limit),
+            request: self.request.saturating_add(other.request),
+        }
+    }
+
+    fn or_more(self, other: Self) -> Self {
+        Self { limit: self.limit.max(other.limit), request: self.request.max(other.request) }
+    }
+}
+
+/// What a container gets that states nothing, by the namespace's LimitRanges; of several the largest.
+pub fn defaults(ranges: &[Value]) -> Sums {
+    let items = ranges.iter().filter_map(|range| range["spec"]["limits"].as_array()).flatten();
+    items.filter(|item| item["type"] == "Container").fold(Sums::default(), |sums, item| {
+        let limit = bytes(&item["default"]["memory"]).unwrap_or(0);
+        let request = bytes(&item["defaultRequest"]["memory"]).unwrap_or(limit);
+        sums.or_more(Sums { limit, request })
+    })
+}
+
+/// What a pod of this spec asks for in all, as the API server counts it: its containers and the init containers that stay, or
+/// what one init container needs beside those that stay already, where that is more; and what its RuntimeClass adds.
+pub fn of_pod(spec: &Value, defaults: Sums, overhead: u64) -> Sums {
+    let all = |of: &str| spec[of].as_array().map(Vec::as_slice).unwrap_or_default().to_vec();
+    let mut staying = Sums::default();
+    let mut beginning = Sums::default();
+    for container in all("initContainers") {
+        let own = of_container(&container, defaults);
+        if container["restartPolicy"] == "Always" {
+            staying = staying.plus(own);
+            beginning = beginning.or_more(staying);
+        } else {
+            beginning = beginning.or_more(staying.plus(own));
+        }
+    }
+    let running = all("containers").iter().fold(staying, |sums, one| sums.plus(of_container(one, defaults)));
+    running.or_more(beginning).plus(Sums { limit: overhead, request: overhead })
+}
+
+fn of_container(container: &Value, defaults: Sums) -> Sums {
+    let said = |of: &str| bytes(&container["resources"][of]["memory"]);
+    let (limit, request) = (said("limits"), said("requests"));
+    // A limit that is stated without a request is the request too, before any default.
+    Sums { limit: limit.unwrap_or(defaults.limit), request: request.or(limit).unwrap_or(defaults.request) }
+}
+
 /// What stands in the way of it, if anything does: which object, what it allows, and what would be asked for.
 pub fn obstacle(wanted: Wanted, ranges: &[Value], quotas: &[Value]) -> Option<String> {
     ranges.iter().find_map(|range| of_range(wanted, range)).or_else(|| {
         quotas.iter().find_map(|quota| {
             // Old and new pods stand beside each other during a rollout.
-            let all = |grows: u64, own: u64, others: u64| {
-                grows
-                    .saturating_mul(wanted.pods)
-                    .saturating_add((own.saturating_add(others)).saturating_mul(wanted.surge))
+            let all = |before: u64, after: u64| {
+                let grows = after.saturating_sub(before).saturating_mul(wanted.pods);
+                grows.saturating_add(after.saturating_mul(wanted.surge))
             };
-            let limit = all(wanted.grows.limit, wanted.limit, wanted.others.limit);
-            let request = all(wanted.grows.request, wanted.request, wanted.others.request);
+            let limit = all(wanted.before.limit, wanted.after.limit);
+            let request = all(wanted.before.request, wanted.after.request);
             of_quota(quota, "limits.memory", limit)
                 .or_else(|| of_quota(quota, "requests.memory", request))
                 .or_else(|| of_quota(quota, "memory", request))
@@ -59,8 +107,8 @@ fn of_range(wanted: Wanted, range: &Value) -> Option<String> {
     let items = range["spec"]["limits"].as_array().map(Vec::as_slice).unwrap_or_default();
     items.iter().find_map(|item| {
         let asked = match item["type"].as_str() {
-            Some("Container") => wanted.limit,
-            Some("Pod") => wanted.limit.saturating_add(wanted.others.limit),
+            Some("Container") => wanted.container,
+            Some("Pod") => wanted.after,
             // Of claims, and of kinds that Kubernetes does not have today.
             Some(_) | None => return None,
         };
@@ -70,12 +118,12 @@ fn of_range(wanted: Wanted, range: &Value) -> Option<String> {
             let Some(most) = bytes(most) else {
                 return Some(unread("LimitRange", name(range), "max.memory"));
             };
-            if asked > most {
+            if asked.limit > most {
                 return Some(format!(
                     "LimitRange {} allows a {kind} {} of memory, and it would be {}",
                     name(range),
                     quantity::binary(most),
-                    quantity::binary(asked)
+                    quantity::binary(asked.limit)
                 ));
             }
         }
@@ -86,16 +134,12 @@ fn of_range(wanted: Wanted, range: &Value) -> Option<String> {
         let Some(thousandths) = thousandths(ratio) else {
             return Some(unread("LimitRange", name(range), "maxLimitRequestRatio.memory"));
         };
-        let request = match kind {
-            "Pod" => wanted.request.saturating_add(wanted.others.request),
-            _ => wanted.request,
-        };
-        (u128::from(asked) * 1_000 > u128::from(request) * u128::from(thousandths)).then(|| {
+        (u128::from(asked.limit) * 1_000 > u128::from(asked.request) * u128::from(thousandths)).then(|| {
             format!(
                 "LimitRange {} allows a {kind} a limit of {ratio} times the request, and it would be {} to {}",
                 name(range),
-                quantity::binary(asked),
-                quantity::binary(request)
+                quantity::binary(asked.limit),
+                quantity::binary(asked.request)
             )
         })
     })
@@ -156,13 +200,45 @@ mod tests {
     /// 64Mi become 96Mi beside a container of 32Mi, three pods and one more.
     fn wanted() -> Wanted {
         Wanted {
-            limit: 96 * MI,
-            request: 64 * MI,
-            others: Sums { limit: 32 * MI, request: 32 * MI },
-            grows: Sums { limit: 32 * MI, request: 0 },
+            container: Sums { limit: 96 * MI, request: 64 * MI },
+            before: Sums { limit: 96 * MI, request: 96 * MI },
+            after: Sums { limit: 128 * MI, request: 96 * MI },
             pods: 3,
             surge: 1,
         }
+    }
+
+    /// As the API server counts: what stays beside the containers, the defaults of a LimitRange, and a RuntimeClass's overhead.
+    #[test]
+    fn a_pod_asks_for_all_that_it_ever_has_at_once() {
+        let container =
+            |name: &str, limit: &str| json!({ "name": name, "resources": { "limits": { "memory": limit } } });
+        let mut sidecar = container("proxy", "1Gi");
+        sidecar["restartPolicy"] = json!("Always");
+        let spec = json!({
+            "containers": [container("app", "64Mi"), { "name": "side" }],
+            "initContainers": [container("early", "900Mi"), sidecar, container("late", "100Mi")],
+        });
+        let default = json!({ "spec": { "limits": [
+            { "type": "Container", "default": { "memory": "512Mi" }, "defaultRequest": { "memory": "256Mi" } },
+            { "type": "Pod", "default": { "memory": "9Gi" } },
+        ] } });
+        assert_eq!(
+            of_pod(&spec, Sums::default(), 0).limit,
+            (1024 + 100) * MI,
+            "the last init container beside the sidecar"
+        );
+        let defaults = defaults(&[default, json!({})]);
+        assert_eq!(defaults, Sums { limit: 512 * MI, request: 256 * MI });
+        let all = of_pod(&spec, defaults, 16 * MI);
+        assert_eq!(all.limit, (1024 + 64 + 512 + 16) * MI);
+        assert_eq!(all.request, (1024 + 64 + 256 + 16) * MI);
+        let early = json!({ "containers": [container("app", "64Mi")], "initContainers": [container("early", "900Mi")] });
+        assert_eq!(
+            of_pod(&early, defaults, 0).limit,
+            900 * MI,
+            "its init container needs more than all that runs"
+        );
     }
 
     fn range(item: &Value) -> Value {

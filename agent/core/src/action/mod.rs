@@ -8,6 +8,7 @@ pub mod accept_baseline;
 pub mod budget;
 pub mod file;
 pub mod hold;
+pub mod memory_pod;
 pub mod memory_room;
 mod object;
 pub mod raise_memory_limit;

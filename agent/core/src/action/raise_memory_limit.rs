@@ -1,16 +1,20 @@
 //! The agent's rules for `raise_memory_limit`, the action that raises the memory limit of one container in a Deployment's
 //! pod template.
 
+use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::action::NO_ROOM;
 use nimbus_protocol::{quantity, v1};
 use serde_json::Value;
 
+use super::memory_pod::MemoryPod;
 use super::memory_room::{self, Sums, Wanted};
 use super::{AgentRules, Permission, Place, Requester, Touched, malformed, object, unexpected};
 use crate::refusal::Refusal;
 
 /// What a raised limit is a whole number of.
 const MI: u64 = 1 << 20;
+/// A kill of longer ago than this shows nothing of now: one that is killed again and again is started every five minutes.
+const LATELY: SignedDuration = SignedDuration::from_hours(1);
 
 /// What is read again right before acting; `None` for what no longer exists.
 #[derive(Debug, Clone, Copy)]
@@ -21,16 +25,10 @@ pub struct MemoryNow<'a> {
     pub limit_ranges: &'a [Value],
     /// See `limit_ranges`.
     pub quotas: &'a [Value],
-    /// The pods that it selects.
-    pub pods: &'a [v1::Pod],
-}
-
-/// Was this container of the pod killed for its memory, now or the last time?
-pub fn was_killed(pod: &v1::Pod, container: &str) -> bool {
-    let killed = |one: &v1::Container| {
-        one.last_reason == "OOMKilled" || (one.state == "terminated" && one.reason == "OOMKilled")
-    };
-    pod.containers.iter().any(|one| one.name == container && one.role.is_empty() && killed(one))
+    /// The pods that were made from its present template, and are not on their way out.
+    pub pods: &'a [&'a MemoryPod],
+    /// The control plane's time.
+    pub now: Timestamp,
 }
 
 /// Where a container stands in a Deployment's pod template, and what that says of its memory.
@@ -89,19 +87,39 @@ fn surge(deployment: &Value, pods: u64) -> u64 {
     }
 }
 
-/// What a pod asks for beside this container. One whose limit is not stated adds none: it cannot be raised by this.
-fn others(deployment: &Value, without: usize) -> Sums {
-    containers(deployment).iter().enumerate().filter(|(at, _)| *at != without).fold(
-        Sums::default(),
-        |sums, (_, one)| {
-            let limit = memory_room::bytes(&one["resources"]["limits"]["memory"]);
-            let request = memory_room::bytes(&one["resources"]["requests"]["memory"]).or(limit);
-            Sums {
-                limit: sums.limit.saturating_add(limit.unwrap_or(0)),
-                request: sums.request.saturating_add(request.unwrap_or(0)),
-            }
-        },
-    )
+/// The pods whose container was killed lately, each with the limit that its template says.
+///
+/// Where a pod has another limit, somebody else sets it: a VerticalPodAutoscaler, a webhook, or a person who resized it in
+/// place. What the template says is not what it is killed for then.
+fn shown<'a>(
+    pods: &[&'a MemoryPod],
+    container: &str,
+    limit: u64,
+    now: Timestamp,
+) -> Result<Vec<&'a MemoryPod>, Refusal> {
+    let lately = |pod: &&MemoryPod| {
+        let at = pod.kill(container).and_then(|kill| kill.at);
+        at.is_some_and(|at| now.duration_since(at) <= LATELY)
+    };
+    let killed: Vec<&MemoryPod> = pods.iter().copied().filter(lately).collect();
+    if killed.is_empty() {
+        return Err(unexpected(format!(
+            "expected a pod of the present template whose container {container:?} was killed for its memory within the last hour, \
+             found none"
+        )));
+    }
+    for pod in &killed {
+        if let Some(other) = pod.limits(container).find(|found| *found != limit) {
+            return Err(unexpected(format!(
+                "expected pod {} with the limit of its template ({}), found {}: somebody else sets it, such as a \
+                 VerticalPodAutoscaler or a webhook",
+                pod.name(),
+                quantity::binary(limit),
+                quantity::binary(other)
+            )));
+        }
+    }
+    Ok(killed)
 }
 
 impl AgentRules for v1::RaiseMemoryLimit {
@@ -153,6 +171,11 @@ impl AgentRules for v1::RaiseMemoryLimit {
                 "expected the pod template that was planned on, found another".to_owned(),
             ));
         }
+        if deployment.observed_generation < deployment.generation {
+            return Err(unexpected(
+                "expected a Deployment whose status is about it as it is, found an older one".to_owned(),
+            ));
+        }
         if deployment.paused {
             return Err(unexpected(
                 "expected a Deployment that is not paused, found a paused one".to_owned(),
@@ -175,20 +198,29 @@ impl AgentRules for v1::RaiseMemoryLimit {
         if (stated.request == Some(stated.limit)) != self.request_too {
             return Err(unexpected("expected the request as it was planned on, found another".to_owned()));
         }
-        if !found.pods.iter().any(|pod| was_killed(pod, &self.container)) {
+        let spec = &value["spec"]["template"]["spec"];
+        if !spec["resources"].is_null() {
             return Err(unexpected(format!(
-                "expected a pod whose container {:?} was killed for its memory, found none",
-                self.container
+                "expected limits of containers alone, found resources of the whole pod: {}",
+                spec["resources"]
             )));
+        }
+        let killed = shown(found.pods, &self.container, self.from_bytes, found.now)?;
+        let overhead = killed.iter().map(|pod| pod.overhead()).max().unwrap_or(0);
+        let defaults = memory_room::defaults(found.limit_ranges);
+        let mut raised = spec.clone();
+        raised["containers"][stated.at]["resources"]["limits"]["memory"] =
+            quantity::binary(self.to_bytes).into();
+        if self.request_too {
+            raised["containers"][stated.at]["resources"]["requests"]["memory"] =
+                quantity::binary(self.to_bytes).into();
         }
         let pods = u64::from(deployment.desired);
         let request = if self.request_too { self.to_bytes } else { stated.request.unwrap_or(self.to_bytes) };
-        let before = stated.request.unwrap_or(stated.limit);
         let wanted = Wanted {
-            limit: self.to_bytes,
-            request,
-            others: others(value, stated.at),
-            grows: Sums { limit: self.to_bytes - self.from_bytes, request: request.saturating_sub(before) },
+            container: Sums { limit: self.to_bytes, request },
+            before: memory_room::of_pod(spec, defaults, overhead),
+            after: memory_room::of_pod(&raised, defaults, overhead),
             pods,
             surge: surge(value, pods),
         };
@@ -204,6 +236,7 @@ impl AgentRules for v1::RaiseMemoryLimit {
             Permission { group: "", resource: "pods", verbs: &["list"] },
             Permission { group: "", resource: "resourcequotas", verbs: &["list"] },
             Permission { group: "apps", resource: "deployments", verbs: &["get", "patch"] },
+            Permission { group: "apps", resource: "replicasets", verbs: &["list"] },
         ]
     }
 }
@@ -243,33 +276,57 @@ mod tests {
         ] } } } })
     }
 
-    fn killed() -> v1::Pod {
-        let container = |name: &str, role: &str| v1::Container {
-            name: name.into(),
-            role: role.into(),
-            last_reason: "OOMKilled".into(),
-            ..v1::Container::default()
-        };
-        v1::Pod { containers: vec![container("app", "")], ..v1::Pod::default() }
+    const NOW: &str = "2026-11-22T08:00:00Z";
+
+    fn now() -> Timestamp {
+        NOW.parse().unwrap()
+    }
+
+    fn killed(limit: &str, reason: &str, at: &str) -> MemoryPod {
+        let ended = json!({ "terminated": { "reason": reason, "finishedAt": at, "startedAt": at } });
+        serde_json::from_value(json!({
+            "metadata": { "name": "web-1" },
+            "spec": { "containers": [{ "name": "app", "resources": { "limits": { "memory": limit } } }] },
+            "status": { "containerStatuses": [{ "name": "app", "lastState": ended }] },
+        }))
+        .unwrap()
+    }
+
+    fn with<'a>(seen: &'a v1::Deployment, value: &'a Value, pods: &'a [&'a MemoryPod]) -> MemoryNow<'a> {
+        MemoryNow { deployment: Some((seen, value)), limit_ranges: &[], quotas: &[], pods, now: now() }
     }
 
     /// What nobody sees killed is not raised, whoever asks for it: so a second raise in a row is none.
     #[test]
-    fn a_container_that_is_not_killed_keeps_its_limit() {
+    fn a_container_that_is_not_killed_lately_keeps_its_limit() {
         let (seen, value) = (observed(), plain());
-        let of = |change: fn(&mut v1::Container)| {
-            let mut pod = killed();
-            change(&mut pod.containers[0]);
-            let pods = [pod];
-            let deployment = Some((&seen, &value));
-            raise().preconditions(MemoryNow { deployment, limit_ranges: &[], quotas: &[], pods: &pods })
-        };
-        let changes: [fn(&mut v1::Container); 3] =
-            [|c| c.last_reason = "Error".into(), |c| c.name = "side".into(), |c| c.role = "init".into()];
-        for change in changes {
-            assert_eq!(of(change).unwrap_err().code, Code::PreconditionFailed);
+        let of = |pod: &MemoryPod| raise().preconditions(with(&seen, &value, &[pod]));
+        assert_eq!(of(&killed("64Mi", "OOMKilled", "2026-11-22T07:30:00Z")), Ok(()));
+        for pod in [killed("64Mi", "Error", NOW), killed("64Mi", "OOMKilled", "2026-11-22T06:59:59Z")] {
+            assert_eq!(of(&pod).unwrap_err().code, Code::PreconditionFailed);
         }
-        assert_eq!(of(|_| {}), Ok(()));
+        assert!(raise().preconditions(with(&seen, &value, &[])).is_err());
+        let other = v1::RaiseMemoryLimit {
+            container: "side".into(),
+            from_bytes: 16 * MI,
+            to_bytes: 32 * MI,
+            ..raise()
+        };
+        assert!(other.preconditions(with(&seen, &value, &[&killed("64Mi", "OOMKilled", NOW)])).is_err());
+    }
+
+    /// A VerticalPodAutoscaler or a webhook has the say then.
+    #[test]
+    fn a_pod_with_another_limit_than_its_template_keeps_it() {
+        let (seen, value) = (observed(), plain());
+        let refusal =
+            raise().preconditions(with(&seen, &value, &[&killed("512Mi", "OOMKilled", NOW)])).unwrap_err();
+        assert!(refusal.to_string().contains("found 512Mi"), "{refusal}");
+        let mut whole = plain();
+        whole["spec"]["template"]["spec"]["resources"] = json!({ "limits": { "memory": "1Gi" } });
+        let refusal =
+            raise().preconditions(with(&seen, &whole, &[&killed("64Mi", "OOMKilled", NOW)])).unwrap_err();
+        assert!(refusal.to_string().contains("the whole pod"), "{refusal}");
     }
 
     fn plain() -> Value {
@@ -277,10 +334,7 @@ mod tests {
     }
 
     fn check(action: &v1::RaiseMemoryLimit, seen: &v1::Deployment, value: &Value) -> Result<(), Refusal> {
-        let pods = [killed()];
-        let deployment = Some((seen, value));
-        let now = MemoryNow { deployment, limit_ranges: &[], quotas: &[], pods: &pods };
-        action.preconditions(now)
+        action.preconditions(with(seen, value, &[&killed("64Mi", "OOMKilled", NOW)]))
     }
 
     #[test]
@@ -306,7 +360,8 @@ mod tests {
 
     #[test]
     fn any_change_since_the_plan_refuses() {
-        let changes: [fn(&mut v1::Deployment); 5] = [
+        let changes: [fn(&mut v1::Deployment); 6] = [
+            |d| d.generation = 2,
             |d| d.meta = meta("d2", ""),
             |d| d.meta.as_mut().unwrap().deleting_since_us = 1,
             |d| d.template_hash = vec![9; 32],
@@ -327,7 +382,7 @@ mod tests {
             let refusal = check(&raise(), &observed(), &value(&resources)).unwrap_err();
             assert!(refusal.to_string().contains(words), "{refusal}");
         }
-        let gone = MemoryNow { deployment: None, limit_ranges: &[], quotas: &[], pods: &[] };
+        let gone = MemoryNow { deployment: None, limit_ranges: &[], quotas: &[], pods: &[], now: now() };
         assert_eq!(raise().preconditions(gone).unwrap_err().code, Code::PreconditionFailed);
     }
 
@@ -339,19 +394,18 @@ mod tests {
                     "status": { "hard": { "limits.memory": hard }, "used": { "limits.memory": "320Mi" } } })
         };
         let (seen, value) = (observed(), plain());
-        let with = |value: &Value, hard: &str| {
-            let (quotas, pods) = ([quota(hard)], [killed()]);
-            let deployment = Some((&seen, value));
-            raise().preconditions(MemoryNow { deployment, limit_ranges: &[], quotas: &quotas, pods: &pods })
+        let pod = killed("64Mi", "OOMKilled", NOW);
+        let under = |value: &Value, hard: &str| {
+            raise().preconditions(MemoryNow { quotas: &[quota(hard)], ..with(&seen, value, &[&pod]) })
         };
-        assert_eq!(with(&value, "560Mi"), Ok(()));
-        let refusal = with(&value, "559Mi").unwrap_err();
+        assert_eq!(under(&value, "560Mi"), Ok(()));
+        let refusal = under(&value, "559Mi").unwrap_err();
         assert!(refusal.to_string().contains("needs 240Mi more"), "{refusal}");
         let mut recreated = value.clone();
         recreated["spec"]["strategy"] = json!({ "type": "Recreate" });
-        assert_eq!(with(&recreated, "448Mi"), Ok(()));
+        assert_eq!(under(&recreated, "448Mi"), Ok(()));
         recreated["spec"]["strategy"] =
             json!({ "type": "RollingUpdate", "rollingUpdate": { "maxSurge": "50%" } });
-        assert!(with(&recreated, "671Mi").is_err() && with(&recreated, "672Mi").is_ok());
+        assert!(under(&recreated, "671Mi").is_err() && under(&recreated, "672Mi").is_ok());
     }
 }

@@ -132,7 +132,7 @@ impl Election {
             // The answer to giving the Lease back, or one that came too late: it is read anew before it is taken again.
             return;
         }
-        self.problem = None;
+        // What was in the way stays told until the Lease is held or followed: that it can be read says nothing of writing it.
         let state = std::mem::replace(&mut self.state, State::Looking);
         match (state, answer) {
             (State::Looking | State::Making, Answer::Lease(lease)) => self.found(lease, now, wall),
@@ -182,6 +182,9 @@ impl Election {
         self.see(lease.term, wall);
         let held_by_another = lease.is_held() && !lease.is_of(&self.identity);
         self.leadership = if held_by_another { Leadership::Standby } else { Leadership::Unknown };
+        if held_by_another {
+            self.problem = None;
+        }
         if self.may_take(&lease, now) {
             self.state = State::Taking(lease);
             self.due = now;
@@ -214,6 +217,7 @@ impl Election {
             return;
         }
         self.see(lease.term, wall);
+        self.problem = None;
         self.unchanged = None;
         self.leadership = Leadership::Leading { term: lease.term, until: self.sent + self.duration / 5 * 4 };
         self.due = self.sent + self.duration / 3;

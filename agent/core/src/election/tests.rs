@@ -166,6 +166,9 @@ fn failures_are_said_and_tried_again_and_end_a_leadership_only_with_its_time() {
     }
     assert_eq!(me.0.leadership(), Leadership::Unknown);
     assert_eq!(me.ask(at(11), Answer::Lease(held("a", term, "3"))), Request::Get, "it reads before it takes");
+    assert_eq!(me.0.problem(), Some("connection refused"), "that it can be read says nothing of writing it");
+    let taken = me.ask(at(11), Answer::Lease(held("a", term + 1, "4")));
+    assert!(matches!(taken, Request::Replace(_)), "{taken:?}");
     assert_eq!(me.0.problem(), None);
 }
 

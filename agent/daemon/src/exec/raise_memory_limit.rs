@@ -6,18 +6,23 @@
 //! checked anew. Afterwards the template has to be the one that was written: with another one nothing is concluded, and nothing
 //! is written any more.
 //!
-//! It is undone where it shows that it does not help: a pod with the higher limit is killed as well, crash-loops or finds no node,
-//! or the rollout passes its deadline. Then the limit of before is written back in its own words, so that the ReplicaSet of
-//! before is the present one again. A rollout that is only slow goes on, and whether it helped is not known.
+//! It is undone where it shows that it does not help: a pod with the higher limit is killed as well, none can be made, one
+//! crash-loops or finds no node for long, or the rollout passes its deadline. Judged are the pods of the ReplicaSet that makes
+//! them from the raised template, and nobody else's. Then the limit of before is written back in its own words, so that the
+//! ReplicaSet of before is the present one again. A rollout that is only slow goes on, and whether it helped is not known.
+//!
+//! It helped once no such pod was killed for at least as long as the killed container had run before. Where that is longer than
+//! this watches, whether it helped is not known either. An agent that was away for longer than the watch would have taken judges
+//! nothing any more, and undoes nothing.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::kube::Client;
 use nimbus_agent_core::Refusal;
 use nimbus_agent_core::action::AgentRules as _;
-use nimbus_agent_core::action::raise_memory_limit::{MemoryNow, stated, was_killed};
+use nimbus_agent_core::action::memory_pod::{MadeBy, MemoryPod};
+use nimbus_agent_core::action::raise_memory_limit::{MemoryNow, stated};
 use nimbus_agent_core::admit::AdmittedJob;
 use nimbus_agent_core::observe::kube::template_hash;
 use nimbus_protocol::ids::JobId;
@@ -29,7 +34,9 @@ use super::Shared;
 use super::kube;
 use super::kube::patch::{self, Checked, Object};
 use super::kube::stable::{Look, State, Watched, until_stable};
-use super::remedy::{ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition};
+use super::remedy::{
+    ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition, seconds,
+};
 use super::rollback_deployment::{complete, deployment, describe};
 use crate::watch::kube::request::{self, RequestError};
 
@@ -37,6 +44,8 @@ use crate::watch::kube::request::{self, RequestError};
 const TRIES: u32 = 10;
 /// Between two tries where the API server did not answer.
 const PAUSE: Duration = Duration::from_secs(1);
+/// An interruption that is shorter than this beside the watch does not keep a raise from being judged.
+const AWAY: Duration = Duration::from_mins(1);
 
 /// What has to be known after a crash.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -47,8 +56,21 @@ struct Checkpoint {
     at: usize,
     limit: Value,
     request: Value,
-    /// The UIDs of the ReplicaSets that had pods before: pods of others have the higher limit.
-    before: BTreeSet<String>,
+    /// When it was checked, by the control plane's time, in microseconds.
+    #[serde(default)]
+    checked_us: i64,
+    /// For how long the container had run when it was killed, in milliseconds; the longest of its pods.
+    #[serde(default)]
+    lived_ms: u64,
+}
+
+/// What speaks against the higher limit at one look.
+#[derive(Debug, PartialEq, Eq)]
+enum Trouble {
+    /// It is decided.
+    Certain(String),
+    /// It is, once it has lasted: a node may be on its way.
+    Lasting(String),
 }
 
 pub(super) struct RaiseMemoryLimit {
@@ -59,13 +81,26 @@ pub(super) struct RaiseMemoryLimit {
     checkpoint: Checkpoint,
     /// From the last check: what the patch relies on.
     ready: Option<Checked>,
+    /// Since when, in the time of the watch, something speaks against it.
+    troubled: Option<Duration>,
+    /// Did a look show that it does not help?
+    is_decided: bool,
 }
 
 impl RaiseMemoryLimit {
     pub(super) fn new(shared: Arc<Shared>, job: &AdmittedJob, action: v1::RaiseMemoryLimit) -> Self {
         let limits = Limits::of(job.job(), shared.job_time());
         let checkpoint = Checkpoint::default();
-        Self { shared, job_id: job.id(), limits, action, checkpoint, ready: None }
+        Self {
+            shared,
+            job_id: job.id(),
+            limits,
+            action,
+            checkpoint,
+            ready: None,
+            troubled: None,
+            is_decided: false,
+        }
     }
 
     fn target(&self) -> v1::Target {
@@ -158,36 +193,124 @@ impl RaiseMemoryLimit {
         }
     }
 
-    /// What shows that the higher limit does not help; `None` where nothing does, or that is not known.
-    async fn trouble(&self, client: &Client) -> Option<String> {
-        let object = self.object().ok()?;
-        let value = object.get(client).await.ok()??;
-        let now = deployment(&value)?;
+    /// The pods that were made from the template with this hash, and are not on their way out.
+    async fn made_from(
+        &self,
+        client: &Client,
+        deployment: &Value,
+        hash: &[u8],
+    ) -> Result<Vec<MemoryPod>, RequestError> {
+        let namespace = self.target().namespace;
+        let selector = kube::label_selector(&deployment["spec"]["selector"]["matchLabels"]);
+        let sets: Vec<MadeBy> =
+            kube::all(client, "/apis/apps/v1", &namespace, "replicasets", &selector).await?;
+        let uid = self.target().uid;
+        let sets: Vec<String> =
+            sets.iter().filter_map(|set| set.uid_if(&uid, hash)).map(str::to_owned).collect();
+        let mut pods: Vec<MemoryPod> = kube::all(client, "/api/v1", &namespace, "pods", &selector).await?;
+        pods.retain(|pod| pod.is_of(&sets));
+        Ok(pods)
+    }
+
+    /// What speaks against the higher limit, by the Deployment and the pods that have it.
+    fn trouble(&self, now: &v1::Deployment, pods: &[MemoryPod]) -> Option<Trouble> {
+        let container = &self.action.container;
+        if let Some(pod) = pods.iter().find(|pod| pod.kill(container).is_some()) {
+            return Some(Trouble::Certain(format!(
+                "pod {} was killed for its memory with the higher limit as well",
+                pod.name()
+            )));
+        }
+        // A status that is older than the raise tells of the template before.
+        if now.observed_generation < now.generation {
+            return None;
+        }
         if now.progressing_status == "False" {
-            return Some(format!(
+            return Some(Trouble::Certain(format!(
                 "the rollout does not go on: {} {}",
                 now.progressing_reason, now.progressing_message
-            ));
+            )));
         }
-        let pods = kube::pods_selected(client, "deployments", &self.target()).await.ok()?;
-        let raised = |pod: &&v1::Pod| {
-            let meta = pod.meta.as_ref();
-            meta.is_some_and(|meta| {
-                !self.checkpoint.before.contains(&meta.owner_uid) && meta.deleting_since_us == 0
-            })
-        };
-        pods.iter().filter(raised).find_map(|pod| {
-            let name = pod.meta.as_ref().map_or("", |meta| meta.name.as_str());
-            if was_killed(pod, &self.action.container) {
-                return Some(format!("pod {name} was killed for its memory with the higher limit as well"));
+        if !now.replica_failure.is_empty() && now.updated < now.desired {
+            return Some(Trouble::Lasting(format!("no pod with it can be made: {}", now.replica_failure)));
+        }
+        pods.iter().find_map(|pod| {
+            if let Some(why) = pod.unplaced() {
+                return Some(Trouble::Lasting(format!("pod {} finds no node: {why}", pod.name())));
             }
-            if !pod.unschedulable.is_empty() {
-                return Some(format!("pod {name} finds no node: {}", pod.unschedulable));
-            }
-            let loops = |c: &&v1::Container| c.state == "waiting" && c.reason == "CrashLoopBackOff";
-            let looping = pod.containers.iter().find(loops)?;
-            Some(format!("container {} of pod {name} crash-loops", looping.name))
+            pod.is_looping(container)
+                .then(|| Trouble::Lasting(format!("container {container} of pod {} crash-loops", pod.name())))
         })
+    }
+
+    /// What a look at the Deployment with the raised template means.
+    fn judged(&mut self, now: &v1::Deployment, pods: &[MemoryPod], elapsed: Duration) -> Look {
+        match self.trouble(now, pods) {
+            Some(Trouble::Certain(why)) => return self.decided(why),
+            Some(Trouble::Lasting(why)) => {
+                let since = *self.troubled.get_or_insert(elapsed);
+                if elapsed.saturating_sub(since) >= self.patience() {
+                    return self.decided(why);
+                }
+                return Look::new(why, State::Pending);
+            }
+            None => self.troubled = None,
+        }
+        // Without pods nothing shows whether it helped.
+        if now.desired == 0 {
+            let reason = "expected pods with the higher limit, found a Deployment that was scaled to zero";
+            return Look::new("scaled to zero", State::Over(Outcome::Unknown, reason.to_owned()));
+        }
+        if !complete(now) {
+            return Look::new(describe(now), State::Pending);
+        }
+        // Whoever was started again meanwhile has to run for the whole time anew.
+        let restarts: u64 = pods.iter().map(|pod| u64::from(pod.restarts(&self.action.container))).sum();
+        Look::new(describe(now), State::Reached(restarts.to_string()))
+    }
+
+    /// It does not help, because of `why`.
+    fn decided(&mut self, why: String) -> Look {
+        self.is_decided = true;
+        let reason = format!("expected pods that run with the higher limit, found that {why}");
+        Look::new(why, State::Over(Outcome::Failed, reason))
+    }
+
+    /// For how long something has to speak against it that may pass by itself.
+    fn patience(&self) -> Duration {
+        self.limits.reach / 5
+    }
+
+    /// Is it longer since the check than acting and watching would have taken?
+    fn was_away(&self) -> bool {
+        let now = nimbus_protocol::to_micros(self.shared.job_time());
+        let passed = u64::try_from(now.saturating_sub(self.checkpoint.checked_us)).unwrap_or(u64::MAX);
+        Duration::from_micros(passed) > self.limits.act + self.limits.reach + AWAY
+    }
+
+    /// Watches the pods with the higher limit for as long as the killed container ran, where there is time for that.
+    async fn watched(&mut self, client: &Client) -> Verdict {
+        let shared = self.shared.clone();
+        let lived = Duration::from_millis(self.checkpoint.lived_ms);
+        let mut limits = self.limits;
+        let fits = lived <= limits.reach / 2;
+        if fits {
+            limits.hold = limits.hold.max(lived);
+        }
+        let verdict = until_stable(self, limits, client, &shared.cluster.looks).await;
+        let not_known = match verdict.outcome {
+            Outcome::Succeeded if !fits => format!(
+                "{}, and was killed after {} before: whether the higher limit helps is not known yet",
+                verdict.reason,
+                seconds(lived)
+            ),
+            // The time was over, and no look had decided it.
+            Outcome::Failed if !self.is_decided => {
+                format!("{}; nothing shows that the higher limit does not help", verdict.reason)
+            }
+            Outcome::Succeeded | Outcome::Failed | Outcome::Unknown => return verdict,
+        };
+        Verdict { outcome: Outcome::Unknown, reason: not_known, ..verdict }
     }
 }
 
@@ -198,7 +321,7 @@ impl Watched for RaiseMemoryLimit {
         true
     }
 
-    async fn look(&mut self, client: &Client, _elapsed: Duration) -> Look {
+    async fn look(&mut self, client: &Client, elapsed: Duration) -> Look {
         let over = |seen: &str| {
             let reason = format!("expected the template with the higher limit, found {seen}");
             Look::new(seen, State::Over(Outcome::Unknown, reason))
@@ -214,12 +337,11 @@ impl Watched for RaiseMemoryLimit {
         if !self.is_raised(&value) {
             return over("another pod template: somebody changed it meanwhile");
         }
-        match deployment(&value) {
-            None => over("a Deployment that cannot be read"),
-            // Without pods nothing shows whether it helped.
-            Some(now) if now.desired == 0 => over("a Deployment that was scaled to zero"),
-            Some(now) if complete(&now) => Look::new(describe(&now), State::Reached(String::new())),
-            Some(now) => Look::new(describe(&now), State::Pending),
+        let Some(now) = deployment(&value) else { return over("a Deployment that cannot be read") };
+        let hash = template_hash(&value["spec"]["template"]);
+        match self.made_from(client, &value, &hash).await {
+            Ok(pods) => self.judged(&now, &pods, elapsed),
+            Err(error) => Look::new(format!("the cluster did not answer: {error}"), State::Unanswered),
         }
     }
 }
@@ -233,16 +355,22 @@ impl Remedy for RaiseMemoryLimit {
         let value = self.object()?.get(&client).await.map_err(unread)?;
         let limit_ranges = self.all(&client, "limitranges").await?;
         let quotas = self.all(&client, "resourcequotas").await?;
-        let pods = kube::pods_selected(&client, "deployments", &self.target()).await;
+        let now = self.shared.job_time();
+        let pods = match &value {
+            Some(value) => self.made_from(&client, value, &self.action.current_template_hash).await,
+            None => Ok(Vec::new()),
+        };
         let pods = pods.map_err(|error| {
             precondition(format!("expected to read the Deployment's pods, found: {error}"))
         })?;
+        let pods: Vec<&MemoryPod> = pods.iter().collect();
         let found = value.as_ref().and_then(deployment);
         self.action.preconditions(MemoryNow {
             deployment: found.as_ref().zip(value.as_ref()),
             limit_ranges: &limit_ranges,
             quotas: &quotas,
             pods: &pods,
+            now,
         })?;
         let Some(value) = value else { return Err(precondition("expected the Deployment, found it gone")) };
         let at = stated(&value, &self.action.container).map_err(precondition)?.at;
@@ -255,9 +383,11 @@ impl Remedy for RaiseMemoryLimit {
         if self.action.request_too {
             resources["requests"]["memory"] = json!(quantity::binary(self.action.to_bytes));
         }
-        let before = pods.iter().filter_map(|pod| Some(pod.meta.as_ref()?.owner_uid.clone())).collect();
+        let lived = pods.iter().filter_map(|pod| pod.kill(&self.action.container)?.lived).max();
+        let lived_ms = lived.and_then(|lived| u64::try_from(lived.as_millis()).ok()).unwrap_or(0);
         let raised = to_hex(&template_hash(&template));
-        self.checkpoint = Checkpoint { raised, at, limit, request, before };
+        let checked_us = nimbus_protocol::to_micros(now);
+        self.checkpoint = Checkpoint { raised, at, limit, request, checked_us, lived_ms };
         self.ready = Some(Checked::of(&value));
         Ok(())
     }
@@ -309,29 +439,20 @@ impl Remedy for RaiseMemoryLimit {
     }
 
     async fn verify(&mut self) -> Verdict {
-        match kube::client(&self.shared) {
-            Ok(client) => {
-                let (limits, shared) = (self.limits, self.shared.clone());
-                let verdict = until_stable(self, limits, &client, &shared.cluster.looks).await;
-                if verdict.outcome != Outcome::Failed {
-                    return verdict;
-                }
-                match self.trouble(&client).await {
-                    Some(why) => Verdict { reason: format!("{}; {why}", verdict.reason), ..verdict },
-                    None => Verdict {
-                        outcome: Outcome::Unknown,
-                        reason: format!(
-                            "{}; nothing shows that the higher limit does not help",
-                            verdict.reason
-                        ),
-                        ..verdict
-                    },
-                }
-            }
-            Err(why) => Verdict::new(
+        let not_known = |why: &str| {
+            Verdict::new(
                 Outcome::Unknown,
                 format!("the limit was raised; whether it helped is not known: {why}"),
-            ),
+            )
+        };
+        if self.was_away() {
+            return not_known(
+                "the agent was away for longer than it would have watched, and undoes nothing now",
+            );
+        }
+        match kube::client(&self.shared) {
+            Ok(client) => self.watched(&client).await,
+            Err(why) => not_known(&why),
         }
     }
 

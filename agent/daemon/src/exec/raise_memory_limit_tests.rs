@@ -12,12 +12,18 @@ struct Site {
     image: String,
     limit: String,
     request: Option<String>,
+    /// The template of before, by which rs-1 makes pods; rs-2 makes them by the present one.
+    first: Value,
     quota: Value,
     /// The job that changed it last.
     job: Option<String>,
-    /// Of the present template: its ReplicaSet, and whether and how the pod of it fails.
+    /// Pods: who owns each, and its status.
     pods: Vec<(&'static str, Value)>,
     progressing: &'static str,
+    /// Why no pod can be made.
+    failure: Option<&'static str>,
+    /// Pods of the present template that are ready, of three.
+    ready: u32,
     patches: Vec<Value>,
     /// So many patches are refused: somebody else wrote meanwhile.
     refuse: usize,
@@ -25,29 +31,47 @@ struct Site {
     meanwhile: Option<String>,
 }
 
-/// The status of a container, which was killed for its memory.
+/// The status of a container, which was killed for its memory a moment ago after it had run for 40 s.
 fn killed() -> Value {
+    let ago = |seconds| (nimbus_platform::now() - jiff::SignedDuration::from_secs(seconds)).to_string();
     json!({ "containerStatuses": [{
         "name": "app", "restartCount": 5, "ready": false,
         "state": { "waiting": { "reason": "CrashLoopBackOff" } },
-        "lastState": { "terminated": { "reason": "OOMKilled", "exitCode": 137 } },
+        "lastState": { "terminated": { "reason": "OOMKilled", "exitCode": 137, "startedAt": ago(45), "finishedAt": ago(5) } },
     }] })
+}
+
+/// The status of a container that crash-loops for another reason.
+fn looping() -> Value {
+    json!({ "containerStatuses": [{
+        "name": "app", "restartCount": 2, "state": { "waiting": { "reason": "CrashLoopBackOff" } },
+        "lastState": { "terminated": { "reason": "Error", "exitCode": 1 } },
+    }] })
+}
+
+fn running(restarts: u32) -> Value {
+    json!({ "containerStatuses": [{ "name": "app", "restartCount": restarts, "ready": true, "state": { "running": {} } }] })
 }
 
 impl Site {
     fn of(limit: &str, request: Option<&str>) -> Self {
-        Self {
+        let mut site = Self {
             image: "web:1".to_owned(),
             limit: limit.to_owned(),
             request: request.map(str::to_owned),
+            first: Value::Null,
             quota: json!([]),
             job: None,
             pods: vec![("rs-1", killed())],
             progressing: "True",
+            failure: None,
+            ready: 0,
             patches: Vec::new(),
             refuse: 0,
             meanwhile: None,
-        }
+        };
+        site.first = site.template();
+        site
     }
 
     /// How often it was written to, and the limit that it has.
@@ -84,11 +108,17 @@ impl Site {
         true
     }
 
-    fn pod(number: usize, set: &str, status: &Value) -> Value {
+    fn pod(&self, number: usize, set: &str, status: &Value) -> Value {
         let owner = json!([{ "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": set, "uid": set, "controller": true }]);
         let meta =
             json!({ "name": format!("web-{number}"), "uid": format!("p{number}"), "ownerReferences": owner });
-        json!({ "metadata": meta, "spec": { "containers": [{ "name": "app" }] }, "status": status })
+        let template = if set == "rs-2" { self.template() } else { self.first.clone() };
+        json!({ "metadata": meta, "spec": template["spec"], "status": status })
+    }
+
+    fn set(name: &str, owner: &str, template: &Value) -> Value {
+        let owners = json!([{ "kind": "Deployment", "name": "web", "uid": owner, "controller": true }]);
+        json!({ "metadata": { "name": name, "uid": name, "ownerReferences": owners }, "spec": { "template": template } })
     }
 
     fn answer(&mut self, path: &str, body: Value) -> (http::StatusCode, Value) {
@@ -100,9 +130,16 @@ impl Site {
         if path.contains("/resourcequotas") {
             return list(self.quota.clone());
         }
+        if path.contains("/replicasets?") {
+            let mut sets = vec![Self::set("rs-1", "d", &self.first), Self::set("rs-9", "other", &self.first)];
+            if self.template() != self.first {
+                sets.push(Self::set("rs-2", "d", &self.template()));
+            }
+            return list(Value::Array(sets));
+        }
         if path.contains("/pods?") {
             let pods =
-                self.pods.iter().enumerate().map(|(number, (set, status))| Self::pod(number, set, status));
+                self.pods.iter().enumerate().map(|(number, (set, status))| self.pod(number, set, status));
             return list(pods.collect());
         }
         if body.is_array() && !self.write(body) {
@@ -114,12 +151,15 @@ impl Site {
             self.job.as_ref().map_or_else(|| json!({}), |job| json!({ patch::ANNOTATION: job }));
         let meta = json!({ "name": "web", "namespace": "shop", "uid": "d", "annotations": annotations,
                            "resourceVersion": self.patches.len().to_string() });
-        let condition = json!([{ "type": "Progressing", "status": self.progressing, "reason": "X" }]);
+        let mut conditions =
+            vec![json!({ "type": "Progressing", "status": self.progressing, "reason": "X" })];
+        conditions.extend(
+            self.failure.map(|why| json!({ "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": why })),
+        );
         let spec = json!({ "replicas": 3, "template": self.template() });
-        (
-            http::StatusCode::OK,
-            json!({ "metadata": meta, "spec": spec, "status": { "conditions": condition } }),
-        )
+        let status = json!({ "conditions": conditions, "replicas": self.ready, "updatedReplicas": self.ready,
+                             "readyReplicas": self.ready, "availableReplicas": self.ready });
+        (http::StatusCode::OK, json!({ "metadata": meta, "spec": spec, "status": status }))
     }
 }
 
@@ -252,25 +292,142 @@ async fn another_template_after_the_raise_is_neither_judged_nor_written_to() {
     assert_eq!(site.lock().unwrap().patches.len(), 1);
 }
 
+/// One that was raised already, with these pods of the raised template.
+async fn raised(
+    pods: Vec<(&'static str, Value)>,
+    ready: u32,
+) -> (Arc<Mutex<Site>>, RaiseMemoryLimit, tempfile::TempDir) {
+    let site = site(Site::of("64Mi", None));
+    let (mut remedy, dir) = remedy(&site).await;
+    remedy.check().await.unwrap();
+    remedy.act().await.unwrap();
+    {
+        let mut site = site.lock().unwrap();
+        site.pods.extend(pods);
+        site.ready = ready;
+    }
+    (site, remedy, dir)
+}
+
+/// What a look means after so many seconds.
+async fn look(remedy: &mut RaiseMemoryLimit, seconds: u64) -> State {
+    let client = client(remedy);
+    remedy.look(&client, Duration::from_secs(seconds)).await.state
+}
+
+fn failed(state: &State, words: &str) -> bool {
+    matches!(state, State::Over(Outcome::Failed, why) if why.contains(words))
+}
+
+#[tokio::test]
+async fn a_kill_with_the_higher_limit_undoes_it_at_once_also_where_all_pods_are_ready_again() {
+    let mut again = running(1);
+    again["containerStatuses"][0]["lastState"] = killed()["containerStatuses"][0]["lastState"].clone();
+    for status in [killed(), again] {
+        let (_site, mut remedy, _dir) = raised(vec![("rs-2", status)], 3).await;
+        let state = look(&mut remedy, 1).await;
+        assert!(failed(&state, "with the higher limit as well"), "{state:?}");
+    }
+}
+
+/// A CronJob's pods may have the labels that the Deployment selects, and those of before go on being killed until they are gone.
+#[tokio::test]
+async fn pods_of_others_and_of_before_say_nothing() {
+    let (site, mut remedy, _dir) =
+        raised(vec![("cron-1", looping()), ("rs-9", killed()), ("rs-1", killed()), ("rs-2", running(0))], 3)
+            .await;
+    assert!(matches!(look(&mut remedy, 1).await, State::Reached(_)));
+    // Nor is a stranger's killed pod a reason to raise anything.
+    let only = Site { pods: vec![("cron-1", killed()), ("rs-9", killed())], ..Site::of("64Mi", None) };
+    let (mut other, _other_dir) = self::remedy(&self::site(only)).await;
+    let refusal = other.check().await.unwrap_err();
+    assert!(refusal.to_string().contains("was killed for its memory"), "{refusal}");
+    drop(site);
+}
+
+#[tokio::test]
+async fn what_may_pass_by_itself_undoes_it_only_once_it_has_lasted() {
+    let unplaced = json!({ "conditions": [{ "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                                            "message": "Insufficient memory" }] });
+    let starting = json!({ "containerStatuses": [{ "name": "app", "state": { "waiting": { "reason": "ContainerCreating" } } }] });
+    for (status, words) in [(unplaced, "finds no node"), (looping(), "crash-loops")] {
+        let (site, mut remedy, _dir) = raised(vec![("rs-2", status.clone())], 0).await;
+        let patience = remedy.patience().as_secs();
+        assert!(matches!(look(&mut remedy, 1).await, State::Pending));
+        assert!(matches!(look(&mut remedy, patience).await, State::Pending), "not for as long yet");
+        let replace = |status: &Value| site.lock().unwrap().pods[1].1 = status.clone();
+        replace(&starting);
+        assert!(matches!(look(&mut remedy, patience + 1).await, State::Pending));
+        replace(&status);
+        assert!(matches!(look(&mut remedy, patience + 2).await, State::Pending), "it begins anew");
+        let state = look(&mut remedy, 2 * patience + 2).await;
+        assert!(failed(&state, words), "{state:?}");
+    }
+}
+
+/// With the strategy Recreate no pod is left by then.
+#[tokio::test]
+async fn where_no_pod_can_be_made_or_the_deadline_passes_it_is_undone() {
+    let (site, mut remedy, _dir) = raised(Vec::new(), 0).await;
+    let patience = remedy.patience().as_secs();
+    site.lock().unwrap().failure = Some("exceeded quota: team");
+    assert!(matches!(look(&mut remedy, 1).await, State::Pending));
+    let state = look(&mut remedy, 1 + patience).await;
+    assert!(failed(&state, "exceeded quota"), "{state:?}");
+    {
+        let mut site = site.lock().unwrap();
+        (site.failure, site.progressing) = (None, "False");
+    }
+    let state = look(&mut remedy, 2 + patience).await;
+    assert!(failed(&state, "does not go on"), "{state:?}");
+}
+
+/// What was started again meanwhile has to run for the whole time anew.
+#[tokio::test]
+async fn a_restart_is_another_state_to_hold() {
+    let (site, mut remedy, _dir) = raised(vec![("rs-2", running(0))], 3).await;
+    let State::Reached(before) = look(&mut remedy, 1).await else { panic!("all are ready") };
+    site.lock().unwrap().pods[1].1 = running(1);
+    let State::Reached(after) = look(&mut remedy, 2).await else { panic!("all are ready") };
+    assert_ne!(before, after);
+    assert_eq!(remedy.checkpoint.lived_ms, 40_000, "it has to run for as long as it did before");
+}
+
+/// A container that took longer to be killed than this watches: nothing was seen that was not so before.
+#[tokio::test]
+async fn what_took_longer_to_be_killed_than_is_watched_is_not_called_a_success() {
+    let (_site, mut remedy, _dir) = raised(vec![("rs-2", running(0))], 3).await;
+    (remedy.limits.hold, remedy.limits.reach) = (Duration::ZERO, Duration::from_secs(2));
+    remedy.checkpoint.lived_ms = 60_000;
+    let verdict = remedy.verify().await;
+    assert_eq!(verdict.outcome, Outcome::Unknown, "{}", verdict.reason);
+    assert!(verdict.reason.contains("after 60 s before"), "{}", verdict.reason);
+    remedy.checkpoint.lived_ms = 500;
+    let verdict = remedy.verify().await;
+    assert_eq!(verdict.outcome, Outcome::Succeeded, "{}", verdict.reason);
+}
+
+/// Three hours after a node went down nobody judges by what is so at that moment.
+#[tokio::test]
+async fn an_agent_that_was_away_for_long_undoes_nothing() {
+    let (site, mut remedy, _dir) = raised(vec![("rs-2", looping())], 0).await;
+    remedy.checkpoint.checked_us -= 3 * 3_600 * 1_000_000;
+    let verdict = remedy.verify().await;
+    assert_eq!(verdict.outcome, Outcome::Unknown, "{}", verdict.reason);
+    assert!(verdict.reason.contains("was away"), "{}", verdict.reason);
+    // Nor where an agent of before left no time.
+    remedy.checkpoint.checked_us = 0;
+    assert_eq!(remedy.verify().await.outcome, Outcome::Unknown);
+    assert_eq!(site.lock().unwrap().seen().1, "96Mi");
+}
+
 /// Only what shows that it does not help undoes it.
 #[tokio::test]
 async fn a_rollout_that_is_only_slow_is_no_failure() {
-    let site = site(Site::of("64Mi", None));
-    let (mut remedy, _dir) = remedy(&site).await;
-    remedy.check().await.unwrap();
-    remedy.act().await.unwrap();
-    let client = client(&remedy);
     let starting = json!({ "containerStatuses": [{ "name": "app", "state": { "waiting": { "reason": "ContainerCreating" } } }] });
-    site.lock().unwrap().pods.push(("rs-2", starting));
-    assert_eq!(remedy.trouble(&client).await, None, "a pod of before that was killed says nothing");
-    let unplaced = json!({ "conditions": [{ "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                                            "message": "Insufficient memory" }] });
-    for (status, words) in [(killed(), "with the higher limit as well"), (unplaced, "finds no node")] {
-        site.lock().unwrap().pods[1].1 = status;
-        let why = remedy.trouble(&client).await.unwrap();
-        assert!(why.contains(words), "{why}");
-    }
-    site.lock().unwrap().pods.pop();
-    site.lock().unwrap().progressing = "False";
-    assert!(remedy.trouble(&client).await.unwrap().contains("does not go on"));
+    let (_site, mut remedy, _dir) = raised(vec![("rs-2", starting)], 0).await;
+    (remedy.limits.hold, remedy.limits.reach) = (Duration::ZERO, Duration::ZERO);
+    let verdict = remedy.verify().await;
+    assert_eq!(verdict.outcome, Outcome::Unknown, "{}", verdict.reason);
+    assert!(verdict.reason.contains("nothing shows"), "{}", verdict.reason);
 }

@@ -56,15 +56,8 @@ impl ActionRules for v1::RaiseMemoryLimit {
         });
         let again = snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|job| &job.doc).any(|job| {
             job.action == ActionKind::RaiseMemoryLimit
-                && match job.state {
-                    JobState::Succeeded | JobState::Unknown => true,
-                    JobState::Failed | JobState::Compensated => job.applied_at.is_some(),
-                    JobState::Pending
-                    | JobState::Dispatched
-                    | JobState::Running
-                    | JobState::Refused
-                    | JobState::Expired => false,
-                }
+                && (job.applied_at.is_some()
+                    || matches!(job.state, JobState::Succeeded | JobState::Unknown | JobState::Compensated))
                 && job.object.uid() == target.uid
                 && job.raised.as_ref().is_some_and(|raised| raised.container == self.container)
         });

@@ -44,7 +44,8 @@ pub(super) fn write(
     let Issue { plan, incident, approval, agent, cluster, epoch, again } = *issue;
     let action = plan.action.kind()?;
     let expires_at = later(now, millis(settings.job_ttl_ms));
-    let verify_ms = remedies::of(action).verify_ms(settings);
+    let remedy = remedies::of(action);
+    let (verify_ms, verify_timeout_ms) = (remedy.verify_ms(settings), remedy.verify_timeout_ms(settings));
     let job = Job {
         id,
         incident_id: plan.incident_id,
@@ -66,7 +67,7 @@ pub(super) fn write(
         applied_at: None,
         finished_at: None,
         verify_ms,
-        verify_timeout_ms: settings.verify_timeout_ms,
+        verify_timeout_ms,
         envelope: String::new(),
         replacement_uid: None,
         attempts_reset_at: None,
@@ -86,11 +87,7 @@ pub(super) fn write(
         plan_digest: bytes(&plan.digest),
         approvals: consent(plan, incident, approval, now).into_iter().collect(),
         evidence: plan.evidence.iter().take(MAX_EVIDENCE).map(line).collect(),
-        limits: Some(v1::Limits {
-            act_ms: settings.act_ms,
-            verify_ms,
-            verify_timeout_ms: settings.verify_timeout_ms,
-        }),
+        limits: Some(v1::Limits { act_ms: settings.act_ms, verify_ms, verify_timeout_ms }),
         requested_by: plan.requested_by.clone(),
         needs_approval: plan.needs_approval,
         action: plan.action.message().to_vec(),

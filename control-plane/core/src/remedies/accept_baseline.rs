@@ -55,6 +55,10 @@ impl Remedy for AcceptBaseline {
     fn verify_ms(&self, settings: &Settings) -> u32 {
         settings.file_verify_ms.min(settings.verify_ms)
     }
+
+    fn verify_timeout_ms(&self, settings: &Settings) -> u32 {
+        settings.verify_timeout_ms
+    }
 }
 
 /// Most attributes that a summary names; the plan's changes have all of them.

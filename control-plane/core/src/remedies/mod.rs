@@ -118,6 +118,8 @@ pub(crate) trait Remedy: Sync {
     fn footprint<'a>(&self, action: &'a Body) -> Option<Footprint<'a>>;
     /// How long its result must hold to count as helped, milliseconds.
     fn verify_ms(&self, settings: &Settings) -> u32;
+    /// Within which time it has to be reached and to hold, milliseconds; an hour at most.
+    fn verify_timeout_ms(&self, settings: &Settings) -> u32;
 }
 
 /// The remedy behind an action.

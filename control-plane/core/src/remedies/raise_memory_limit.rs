@@ -24,6 +24,8 @@ use crate::world::{Container, Deployment, Inventory, Object as _, Pod, Rollout, 
 pub(super) struct RaiseMemoryLimit;
 
 const MI: u64 = 1 << 20;
+/// No agent watches for longer.
+const HOUR_MS: u32 = 3_600_000;
 /// The least that a step adds, where it stays within twice the limit: less than this says little.
 const LEAST_STEP: u64 = 16 * MI;
 /// A kill of longer ago than this does not tell of now, where the container runs well since.
@@ -89,6 +91,11 @@ impl Remedy for RaiseMemoryLimit {
 
     fn verify_ms(&self, settings: &Settings) -> u32 {
         settings.verify_ms
+    }
+
+    /// Longer than Kubernetes' own deadline of a rollout (10 min), and for as long as most containers take to be killed.
+    fn verify_timeout_ms(&self, settings: &Settings) -> u32 {
+        settings.verify_timeout_ms.saturating_mul(5).min(HOUR_MS).max(settings.verify_timeout_ms)
     }
 }
 
@@ -308,7 +315,7 @@ fn act(
              more is one step; killed again at {becomes}, it looks like a leak and is not raised further",
             container.name
         ),
-        outlook: outlook(deployment, container, &was),
+        outlook: outlook(deployment, container, &was, request_too),
         ways: vec![
             Alternative::new(
                 format!("raise the limit to {becomes}"),
@@ -353,18 +360,21 @@ fn changes(
     lines
 }
 
-fn outlook(deployment: &Deployment, container: &Container, was: &str) -> Outlook {
+fn outlook(deployment: &Deployment, container: &Container, was: &str, request_too: bool) -> Outlook {
     let (namespace, name) = (&deployment.meta.namespace, &deployment.meta.name);
+    // A request above the limit is refused: both go back in one command.
+    let requests = if request_too { format!(" --requests=memory={was}") } else { String::new() };
     Outlook::undone_by_a_person(
         format!(
-            "`kubectl -n {namespace} set resources deployment/{name} -c {} --limits=memory={was}` puts the old limit back; its \
-             request, where it was raised too, with `--requests=memory={was}`",
+            "`kubectl -n {namespace} set resources deployment/{name} -c {} --limits=memory={was}{requests}` puts the old limit back",
             container.name
         ),
         format!(
-            "a Deployment that is not as this plan saw it, and a namespace whose LimitRange or quota leaves no room, are left \
-             alone. Where a pod with the higher limit is killed as well or finds no node, or the rollout passes its deadline, the \
-             agent puts {was} back, and nobody is asked for the same step again. A rollout that is only slow goes on"
+            "a Deployment that is not as this plan saw it, a pod with another limit than its template, and a namespace whose \
+             LimitRange or quota leaves no room, are left alone. Where a pod with the higher limit is killed as well, none can be \
+             made, one finds no node or crash-loops for minutes, or the rollout passes its deadline while it is watched, the agent \
+             puts {was} back, and nobody is asked for the same step again. A rollout that is only slow goes on; and what took longer \
+             to be killed than it is watched is not called helped"
         ),
     )
 }

@@ -120,6 +120,10 @@ impl Remedy for RestoreFile {
     fn verify_ms(&self, settings: &Settings) -> u32 {
         settings.file_verify_ms.min(settings.verify_ms)
     }
+
+    fn verify_timeout_ms(&self, settings: &Settings) -> u32 {
+        settings.verify_timeout_ms
+    }
 }
 
 /// The restore, unless the very same one was tried: what an agent refused or what did not last is not asked again until

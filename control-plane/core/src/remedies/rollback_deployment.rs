@@ -67,6 +67,10 @@ impl Remedy for RollbackDeployment {
     fn verify_ms(&self, settings: &Settings) -> u32 {
         settings.verify_ms
     }
+
+    fn verify_timeout_ms(&self, settings: &Settings) -> u32 {
+        settings.verify_timeout_ms
+    }
 }
 
 /// A pod crash-loops, and its rollout is not the cause.

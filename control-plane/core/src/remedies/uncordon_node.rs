@@ -84,6 +84,10 @@ impl Remedy for UncordonNode {
     fn verify_ms(&self, settings: &Settings) -> u32 {
         settings.verify_ms
     }
+
+    fn verify_timeout_ms(&self, settings: &Settings) -> u32 {
+        settings.verify_timeout_ms
+    }
 }
 
 /// What follows: whoever needs the node closed closes it with a mark of their own, which Nimbus does not touch.

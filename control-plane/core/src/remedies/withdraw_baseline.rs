@@ -50,6 +50,10 @@ impl Remedy for WithdrawBaseline {
     fn verify_ms(&self, settings: &Settings) -> u32 {
         settings.file_verify_ms.min(settings.verify_ms)
     }
+
+    fn verify_timeout_ms(&self, settings: &Settings) -> u32 {
+        settings.verify_timeout_ms
+    }
 }
 
 /// The plan to take back what `accepted` made the baseline.

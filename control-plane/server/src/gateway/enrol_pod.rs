@@ -49,12 +49,10 @@ pub async fn attempt(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<At
         Some(Err(refusal)) if refusal.may_found => {
             match founding_token(gateway, request, is_taken, known.as_ref()).await? {
                 Some(token) => found_identity(app, request, token)?,
-                None if refusal.is_signed => return Err(audited(gateway, request, refusal.end).await),
-                None => return Err(refusal.end),
+                None => return Err(audited(gateway, request, refusal.end).await),
             }
         }
-        Some(Err(refusal)) if refusal.is_signed => return Err(audited(gateway, request, refusal.end).await),
-        Some(Err(refusal)) => return Err(refusal.end),
+        Some(Err(refusal)) => return Err(audited(gateway, request, refusal.end).await),
         None => match founding_token(gateway, request, is_taken, None).await? {
             Some(token) => found_identity(app, request, token)?,
             None => return Err(no_token(gateway, request, is_taken).await),
@@ -120,8 +118,6 @@ struct NotByThese {
     end: SessionEnd,
     /// Whether a join token may replace what is known.
     may_found: bool,
-    /// Whether the cluster signed it: anybody can write another one.
-    is_signed: bool,
 }
 
 /// A pod that proved where it runs.
@@ -144,14 +140,12 @@ fn prove(
                   NAME` and give it to the chart";
     let not_read = |error: proof::ProofError| NotByThese {
         may_found: error == proof::ProofError::Signature,
-        is_signed: false,
         end: SessionEnd::refused("proof_unknown", expected, error.to_string(), remedy),
     };
     let keys = proof::keys(keys).map_err(not_read)?;
     let claims = proof::verified(&request.service_account_token, &keys).map_err(not_read)?;
     attestation::judge(&claims, known, app.now()).map_err(|why| NotByThese {
         may_found: matches!(why, Unproven::Issuer(_) | Unproven::ServiceAccount(_)),
-        is_signed: true,
         end: unproven(&why),
     })
 }

@@ -13,10 +13,8 @@ pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     apply(&ground.work, &web).await?;
     let asked = ground.asks_for_memory("24Mi", "40Mi").await?;
     ground.approve(&asked).await?;
-    // A busy machine may see it run for long enough to count as well: then it looks like a leak, and the limit stays.
-    let told = ground.says(&["find what holds the memory"]).await?;
-    let undone = told["reason"].as_str().is_some_and(|reason| reason.contains("did not help"));
-    ground.has_limit("web", if undone { "24Mi" } else { "40Mi" }).await?;
+    ground.says(&["did not help", "find what holds the memory"]).await?;
+    ground.has_limit("web", "24Mi").await?;
     ground.asks_no_more(1).await?;
     ground.evicts_nothing().await
 }

@@ -13,6 +13,7 @@ use kube::Client;
 use nimbus_agent_core::Refusal;
 use nimbus_agent_core::observe::kube::{Slim, SlimList, SlimPod};
 use nimbus_protocol::v1::{self, observation};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Shared;
@@ -93,18 +94,6 @@ pub(super) async fn pods_of(
     resource: &str,
     owner: &v1::Target,
 ) -> Result<Vec<v1::Pod>, RequestError> {
-    let its = |pod: &v1::Pod| pod.meta.as_ref().is_some_and(|meta| meta.owner_uid == owner.uid);
-    let mut pods = pods_selected(client, resource, owner).await?;
-    pods.retain(its);
-    Ok(pods)
-}
-
-/// All pods that a controller (`resource` is its plural) selects, whoever owns them; an error as with [`pods_of`].
-pub(super) async fn pods_selected(
-    client: &Client,
-    resource: &str,
-    owner: &v1::Target,
-) -> Result<Vec<v1::Pod>, RequestError> {
     let unusable = |what: &str| RequestError::Unanswered(format!("expected {what}, found something else"));
     let namespace = request::segment(&owner.namespace).ok_or_else(|| unusable("a namespace's name"))?;
     let name = request::segment(&owner.name).ok_or_else(|| unusable("a controller's name"))?;
@@ -113,22 +102,39 @@ pub(super) async fn pods_selected(
     // Without its controller no pod is its.
     let Some(controller) = controller else { return Ok(Vec::new()) };
     let selector = label_selector(&controller["spec"]["selector"]["matchLabels"]);
-    let (mut pods, mut more) = (Vec::new(), String::new());
+    let found: Vec<SlimPod> = all(client, "/api/v1", namespace, "pods", &selector).await?;
+    let its = |pod: &v1::Pod| pod.meta.as_ref().is_some_and(|meta| meta.owner_uid == owner.uid);
+    Ok(found.iter().filter_map(as_pod).filter(its).collect())
+}
+
+/// All objects of a namespace with the labels of a [`label_selector`]; an error where they have more than [`MAX_PAGES`] pages.
+pub(super) async fn all<T: DeserializeOwned>(
+    client: &Client,
+    collection: &str,
+    namespace: &str,
+    resource: &str,
+    selector: &str,
+) -> Result<Vec<T>, RequestError> {
+    let segment = request::segment(namespace).ok_or_else(|| {
+        RequestError::Unanswered("expected a namespace's name, found something else".to_owned())
+    })?;
+    let (mut objects, mut more) = (Vec::new(), String::new());
     for _ in 0..MAX_PAGES {
-        let path = format!("/api/v1/namespaces/{namespace}/pods?limit={PAGE}{selector}{more}");
-        let found: SlimList<SlimPod> = request::get(client, &path).await?;
-        pods.extend(found.items.iter().filter_map(as_pod));
+        let path = format!("{collection}/namespaces/{segment}/{resource}?limit={PAGE}{selector}{more}");
+        let found: SlimList<T> = request::get(client, &path).await?;
+        objects.extend(found.items);
         if found.metadata.continue_token.is_empty() {
-            return Ok(pods);
+            return Ok(objects);
         }
         more = format!("&continue={}", request::escaped(&found.metadata.continue_token));
     }
-    let found = format!("expected at most {} pods of {namespace}/{name}, found more", PAGE * MAX_PAGES);
+    let most = PAGE * MAX_PAGES;
+    let found = format!("expected at most {most} {resource} of {namespace} with these labels, found more");
     Err(RequestError::Unanswered(found))
 }
 
 /// `&labelSelector=a%3Db%2Cc%3Dd`; label keys and values hold only characters that need no other escape than `/`.
-fn label_selector(labels: &Value) -> String {
+pub(super) fn label_selector(labels: &Value) -> String {
     let Some(labels) = labels.as_object().filter(|labels| !labels.is_empty()) else { return String::new() };
     let pair = |(key, value): (&String, &Value)| {
         format!("{}%3D{}", key.replace('/', "%2F"), value.as_str().unwrap_or_default())

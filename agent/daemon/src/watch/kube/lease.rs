@@ -117,7 +117,7 @@ impl Elector {
         let problem = self.election.problem().map(|found| {
             format!(
                 "expected to hold or follow the Lease {lease}, found: {found}; check the API server and that this agent \
-                 may get, create and update leases there"
+                 may get, create and update leases there (the chart gives that right in lease.namespace)"
             )
         });
         self.status.problem("lease", problem);

@@ -35,14 +35,12 @@ pub(super) fn before(
 /// Did a job change something, as far as is known?
 fn took_effect(job: &Job) -> bool {
     match job.state {
-        JobState::Succeeded | JobState::Unknown => true,
-        // Where nothing was applied nothing was changed: that says nothing of a higher limit.
-        JobState::Failed | JobState::Compensated => job.applied_at.is_some(),
-        JobState::Pending
-        | JobState::Dispatched
-        | JobState::Running
-        | JobState::Refused
-        | JobState::Expired => false,
+        // What was undone was done, also where its own report of that is missing.
+        JobState::Succeeded | JobState::Unknown | JobState::Compensated => true,
+        // Where nothing was applied nothing was changed: that says nothing of a higher limit. The report of it may come after the
+        // job's time was over.
+        JobState::Failed | JobState::Expired => job.applied_at.is_some(),
+        JobState::Pending | JobState::Dispatched | JobState::Running | JobState::Refused => false,
     }
 }
 

@@ -102,6 +102,10 @@ impl Remedy for RestartPod {
     fn verify_ms(&self, settings: &Settings) -> u32 {
         settings.verify_ms
     }
+
+    fn verify_timeout_ms(&self, settings: &Settings) -> u32 {
+        settings.verify_timeout_ms
+    }
 }
 
 /// The controller that creates the replacement of a pod.
