@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::steps::{Outcome, Steps, beside, cargo, program};
 use crate::targets::{Kind, integration_tests};
-use crate::{arrows, needs, obstacle, rig, scenes, schemas, systemd};
+use crate::{arrows, dist, needs, obstacle, rig, scenes, schemas, systemd};
 
 /// The features of every test build.
 pub const FEATURES: &str = "nimbus-agent/failpoints,nimbus-control-plane/failpoints";
@@ -51,7 +51,7 @@ const STEPS: &[Step] = &[
         run: cluster,
     },
     Step { name: "a real node's programs", parts: &[Everything, Long], gate: false, run: node },
-    Step { name: "a real registry's program", parts: &[Everything], gate: false, run: registry },
+    Step { name: "a real registry's program", parts: &[Everything, Long], gate: false, run: registry },
     Step { name: "cert-manager's program", parts: &[Everything], gate: false, run: cert_manager },
     Step { name: "OpenTofu", parts: &[Everything], gate: false, run: tofu },
     Step {
@@ -72,6 +72,7 @@ const STEPS: &[Step] = &[
     Step { name: "long fault tests", parts: &[Everything, Faults], gate: false, run: fault_tests },
     Step { name: "scenes", parts: &[Everything], gate: false, run: play_scenes },
     Step { name: "scenes, three times over", parts: &[Long], gate: false, run: play_scenes_again },
+    Step { name: "installations with a release", parts: &[Long], gate: false, run: release_tests },
     Step { name: "tests that do not fit CI", parts: &[Long], gate: false, run: long_tests },
 ];
 
@@ -83,7 +84,7 @@ pub fn run(repository: &Path, part: Part) -> anyhow::Result<bool> {
         Everything | Long => {
             let node = obstacle::of_machine().is_none();
             let mut all = vec![needs::compiler(), needs::go(repository, node), needs::postgres()];
-            if part == Everything {
+            if matches!(part, Everything | Long) {
                 all.extend([needs::skopeo(), needs::pip(repository)]);
             }
             all
@@ -228,6 +229,26 @@ fn long_tests(repository: &Path) -> Outcome {
         Ok(_) => cargo_test(repository, &[], &[Kind::Long]),
         Err(error) => failed(&error),
     }
+}
+
+/// The tests that install something, with what is installed in earnest: a release for both processors, made from the tree. In CI they
+/// take the programs of the test build, which are there.
+fn release_tests(repository: &Path) -> Outcome {
+    let release = repository.join("target/long-release");
+    let made = || {
+        if release.exists() {
+            std::fs::remove_dir_all(&release)?;
+        }
+        dist::run(repository, &["--out".to_owned(), release.display().to_string()])
+    };
+    match made() {
+        Ok(true) => {}
+        Ok(false) => return Outcome::Failed("the release was not made; the messages are above".to_owned()),
+        Err(error) => return failed(&error),
+    }
+    let test = "test --workspace --no-fail-fast --test installed --test packaged --test registry --features";
+    let words: Vec<&str> = test.split(' ').chain([FEATURES]).collect();
+    program(at(repository, &words).env("NIMBUS_RELEASE", &release))
 }
 
 fn cargo_test(repository: &Path, selected: &[&str], kinds: &[Kind]) -> Outcome {
