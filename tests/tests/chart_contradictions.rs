@@ -138,8 +138,6 @@ fn a_limit_is_not_below_its_request() {
             ("memory", "0.5Gi".to_owned()),
             ("memory", "200M".to_owned()),
             ("memory", "null".to_owned()),
-            // Kubernetes says what it thinks of these.
-            ("memory", "1Xi".to_owned()),
             ("memory", "1e3".to_owned()),
             ("cpu", format!("{cpu}m")),
             ("cpu", "0.1".to_owned()),
@@ -151,6 +149,25 @@ fn a_limit_is_not_below_its_request() {
         assert_refused(chart, "resources.requests.cpu=2,resources.limits.cpu=1999m", &["\"2\"", "\"1999m\""]);
         assert_accepted(chart, "resources.requests.cpu=2,resources.limits.cpu=2000m");
         assert_accepted(chart, "resources.requests=null,resources.limits.memory=1");
+        // The API server refuses a StatefulSet or DaemonSet with one of these, after other objects are there.
+        for (name, amount) in [
+            ("limits.memory", "lots"),
+            ("requests.cpu", "0.1.2"),
+            ("limits.cpu", "-1"),
+            ("limits.memory", "1 Gi"),
+        ] {
+            let name = format!("resources.{name}");
+            assert_refused(chart, &format!("{name}={amount}"), &[&name, "a quantity such as 128Mi", amount]);
+        }
+        assert_refused(chart, "resources.limits.foo=1", &["resources.limits.foo", "knows no other resource"]);
+        for known in [
+            "limits.nvidia\\.com/gpu=1",
+            "limits.ephemeral-storage=1.5Gi",
+            "limits.cpu=1e3",
+            "limits.hugepages-2Mi=4Mi",
+        ] {
+            assert_accepted(chart, &format!("resources.{known}"));
+        }
         // A number of a file is another kind of number than one of `--set`.
         let numbers = |limit: u64| format!("resources={{\"limits\":{{\"memory\":{limit}}}}}");
         assert!(chart.template(&["--set-json", &numbers(bytes)]).is_ok());

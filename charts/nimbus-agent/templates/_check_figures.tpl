@@ -23,6 +23,13 @@
 {{- if kindIs "invalid" $amount -}}
 {{- include "nimbus-agent.wrong" (list (printf "%s.%s.%s" $name $part $what) "an amount, as Kubernetes takes null for 0" "null"
   "leave it out: without an amount there is no such bound") -}}
+{{- else if not (regexMatch "^([0-9]+([.][0-9]*)?|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$" (include "nimbus-agent.number" $amount)) -}}
+{{- include "nimbus-agent.wrong" (list (printf "%s.%s.%s" $name $part $what) "a quantity such as 128Mi, 500m or 1"
+  (include "nimbus-agent.number" $amount | quote) "write a number with one of Kubernetes' units") -}}
+{{- end -}}
+{{- if not (regexMatch "^(cpu|memory|ephemeral-storage|hugepages-[0-9]+[KMGTPE]i|[^/]+/[^/]+)$" $what) -}}
+{{- include "nimbus-agent.wrong" (list (printf "%s.%s.%s" $name $part $what) "cpu, memory, ephemeral-storage, hugepages-SIZE, or a name with a domain"
+  (quote $what) "Kubernetes knows no other resource of a container") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
