@@ -22,7 +22,14 @@ fn main() -> ExitCode {
     if let Some(switch) = Switch::from_arguments() {
         return run_switch(&switch);
     }
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|error| {
+        let names_a_place = error.kind() == clap::error::ErrorKind::MissingRequiredArgument;
+        let _ = error.print();
+        if names_a_place {
+            eprintln!("\nEach may be given by its variable too, as NIMBUS_SERVER; the package's service reads them from /etc/nimbus/agent.env.");
+        }
+        std::process::exit(error.exit_code());
+    });
     log(args.log_format());
     nimbus_platform::arm_from_environment();
     let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
