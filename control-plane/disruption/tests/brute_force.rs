@@ -220,7 +220,17 @@ fn fewest_rounds(cluster: &Cluster, pods: &[usize]) -> usize {
     least[all as usize]
 }
 
-/// Every way in which what is not known may turn out.
+/// Is nothing of it unknown?
+fn is_known(cluster: &Cluster) -> bool {
+    let says = |says: &Says| !matches!(says, Says::NotKnown(_));
+    cluster.nodes.iter().all(|node| says(&node.takes))
+        && cluster.budgets.iter().all(|budget| budget.is_current)
+        && cluster.pods.iter().all(|pod| {
+            pod.budgets.is_some() && !matches!(pod.goes, Goes::NotKnown(_)) && pod.may_run.iter().all(says)
+        })
+}
+
+/// Every way in which what is not known may turn out; with more than some thousands of them, something is left unknown.
 fn known(cluster: &Cluster) -> Vec<Cluster> {
     let mut all = vec![cluster.clone()];
     let mut each = |options: &dyn Fn(&Cluster) -> Option<Vec<Cluster>>| loop {
@@ -377,7 +387,10 @@ proptest! {
     #[test]
     fn what_is_not_known_never_makes_the_answer_wrong(cluster in cluster(true)) {
         let found = drain(&cluster, &DRAINED);
-        let turned_out: Vec<bool> = known(&cluster).iter().map(|one| finishes(one, &DRAINED)).collect();
+        let ways = known(&cluster);
+        // A cluster of which too much is unknown to try every way is another case.
+        prop_assume!(ways.iter().all(is_known));
+        let turned_out: Vec<bool> = ways.iter().map(|one| finishes(one, &DRAINED)).collect();
         match found.verdict {
             Verdict::Finishes => prop_assert!(turned_out.iter().all(|it| *it), "{:?}", found),
             Verdict::Blocked => prop_assert!(turned_out.iter().all(|it| !it), "{:?}", found),
