@@ -182,13 +182,13 @@ impl Election {
         self.see(lease.term, wall);
         let held_by_another = lease.is_held() && !lease.is_of(&self.identity);
         self.leadership = if held_by_another { Leadership::Standby } else { Leadership::Unknown };
-        if held_by_another {
-            self.problem = None;
-        }
         if self.may_take(&lease, now) {
             self.state = State::Taking(lease);
             self.due = now;
         } else {
+            if held_by_another {
+                self.problem = None;
+            }
             self.due = now + self.pace();
         }
     }

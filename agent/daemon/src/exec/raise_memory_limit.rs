@@ -61,7 +61,7 @@ struct Checkpoint {
     checked_us: i64,
     /// For how long the container had run when it was killed, in milliseconds; the longest of its pods.
     #[serde(default)]
-    lived_ms: u64,
+    lived_ms: Option<u64>,
 }
 
 /// What speaks against the higher limit at one look.
@@ -85,6 +85,8 @@ pub(super) struct RaiseMemoryLimit {
     troubled: Option<Duration>,
     /// Did a look show that it does not help?
     is_decided: bool,
+    /// Was it begun before the agent was started again?
+    is_restored: bool,
 }
 
 impl RaiseMemoryLimit {
@@ -100,6 +102,7 @@ impl RaiseMemoryLimit {
             ready: None,
             troubled: None,
             is_decided: false,
+            is_restored: false,
         }
     }
 
@@ -284,25 +287,25 @@ impl RaiseMemoryLimit {
     /// Is it longer since the check than acting and watching would have taken?
     fn was_away(&self) -> bool {
         let now = nimbus_protocol::to_micros(self.shared.job_time());
-        let passed = u64::try_from(now.saturating_sub(self.checkpoint.checked_us)).unwrap_or(u64::MAX);
-        Duration::from_micros(passed) > self.limits.act + self.limits.reach + AWAY
+        // A clock that went back says nothing of how long it was.
+        let passed = u64::try_from(now.saturating_sub(self.checkpoint.checked_us)).unwrap_or(0);
+        self.is_restored && Duration::from_micros(passed) > self.limits.act + self.limits.reach + AWAY
     }
 
     /// Watches the pods with the higher limit for as long as the killed container ran, where there is time for that.
     async fn watched(&mut self, client: &Client) -> Verdict {
         let shared = self.shared.clone();
-        let lived = Duration::from_millis(self.checkpoint.lived_ms);
+        let lived = self.checkpoint.lived_ms.map(Duration::from_millis);
         let mut limits = self.limits;
-        let fits = lived <= limits.reach / 2;
-        if fits {
-            limits.hold = limits.hold.max(lived);
-        }
+        // A leak takes longer to fill a higher limit: by the step, which is at most twice, and by more where it began with something.
+        let wanted = lived.map(|lived| lived * 2).filter(|wanted| *wanted <= limits.reach / 2);
+        limits.hold = limits.hold.max(wanted.unwrap_or_default());
         let verdict = until_stable(self, limits, client, &shared.cluster.looks).await;
         let not_known = match verdict.outcome {
-            Outcome::Succeeded if !fits => format!(
+            Outcome::Succeeded if wanted.is_none() => format!(
                 "{}, and was killed after {} before: whether the higher limit helps is not known yet",
                 verdict.reason,
-                seconds(lived)
+                lived.map_or_else(|| "a time that is not told".to_owned(), seconds)
             ),
             // The time was over, and no look had decided it.
             Outcome::Failed if !self.is_decided => {
@@ -384,7 +387,7 @@ impl Remedy for RaiseMemoryLimit {
             resources["requests"]["memory"] = json!(quantity::binary(self.action.to_bytes));
         }
         let lived = pods.iter().filter_map(|pod| pod.kill(&self.action.container)?.lived).max();
-        let lived_ms = lived.and_then(|lived| u64::try_from(lived.as_millis()).ok()).unwrap_or(0);
+        let lived_ms = lived.and_then(|lived| u64::try_from(lived.as_millis()).ok());
         let raised = to_hex(&template_hash(&template));
         let checked_us = nimbus_protocol::to_micros(now);
         self.checkpoint = Checkpoint { raised, at, limit, request, checked_us, lived_ms };
@@ -399,6 +402,7 @@ impl Remedy for RaiseMemoryLimit {
     fn restore(&mut self, checkpoint: &[u8]) {
         // Before the intent there is none, and nothing was done either.
         self.checkpoint = serde_json::from_slice(checkpoint).unwrap_or_default();
+        self.is_restored = true;
     }
 
     async fn act(&mut self) -> Result<Vec<String>, ActError> {

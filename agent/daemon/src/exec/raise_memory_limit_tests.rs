@@ -390,7 +390,7 @@ async fn a_restart_is_another_state_to_hold() {
     site.lock().unwrap().pods[1].1 = running(1);
     let State::Reached(after) = look(&mut remedy, 2).await else { panic!("all are ready") };
     assert_ne!(before, after);
-    assert_eq!(remedy.checkpoint.lived_ms, 40_000, "it has to run for as long as it did before");
+    assert_eq!(remedy.checkpoint.lived_ms, Some(40_000), "it has to run for twice as long as it did before");
 }
 
 /// A container that took longer to be killed than this watches: nothing was seen that was not so before.
@@ -398,13 +398,20 @@ async fn a_restart_is_another_state_to_hold() {
 async fn what_took_longer_to_be_killed_than_is_watched_is_not_called_a_success() {
     let (_site, mut remedy, _dir) = raised(vec![("rs-2", running(0))], 3).await;
     (remedy.limits.hold, remedy.limits.reach) = (Duration::ZERO, Duration::from_secs(2));
-    remedy.checkpoint.lived_ms = 60_000;
+    remedy.checkpoint.lived_ms = Some(60_000);
     let verdict = remedy.verify().await;
     assert_eq!(verdict.outcome, Outcome::Unknown, "{}", verdict.reason);
     assert!(verdict.reason.contains("after 60 s before"), "{}", verdict.reason);
-    remedy.checkpoint.lived_ms = 500;
+    // Twice as long fits into half of the watch.
+    remedy.checkpoint.lived_ms = Some(500);
+    let begun = std::time::Instant::now();
     let verdict = remedy.verify().await;
     assert_eq!(verdict.outcome, Outcome::Succeeded, "{}", verdict.reason);
+    assert!(begun.elapsed() >= Duration::from_secs(1), "as a leak may take twice as long to be killed again");
+    for lived in [Some(501), None] {
+        remedy.checkpoint.lived_ms = lived;
+        assert_eq!(remedy.verify().await.outcome, Outcome::Unknown, "{lived:?}");
+    }
 }
 
 /// Three hours after a node went down nobody judges by what is so at that moment.
@@ -412,6 +419,8 @@ async fn what_took_longer_to_be_killed_than_is_watched_is_not_called_a_success()
 async fn an_agent_that_was_away_for_long_undoes_nothing() {
     let (site, mut remedy, _dir) = raised(vec![("rs-2", looping())], 0).await;
     remedy.checkpoint.checked_us -= 3 * 3_600 * 1_000_000;
+    let noted = remedy.checkpoint();
+    remedy.restore(&noted);
     let verdict = remedy.verify().await;
     assert_eq!(verdict.outcome, Outcome::Unknown, "{}", verdict.reason);
     assert!(verdict.reason.contains("was away"), "{}", verdict.reason);
