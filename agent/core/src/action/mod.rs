@@ -10,6 +10,7 @@ pub mod file;
 pub mod hold;
 pub mod memory_pod;
 pub mod memory_room;
+pub mod memory_trouble;
 mod object;
 pub mod raise_memory_limit;
 pub mod restart_pod;

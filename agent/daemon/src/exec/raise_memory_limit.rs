@@ -11,8 +11,8 @@
 //! them from the raised template, and nobody else's. Then the limit of before is written back in its own words, so that the
 //! ReplicaSet of before is the present one again. A rollout that is only slow goes on, and whether it helped is not known.
 //!
-//! It helped once no such pod was killed for at least as long as the killed container had run before. Where that is longer than
-//! this watches, whether it helped is not known either. An agent that was away for longer than the watch would have taken judges
+//! It helped once no such pod was killed for twice as long as the killed container had run before: a leak takes as much longer to
+//! fill a higher limit. Where that is longer than half of the watch, whether it helped is not known either. An agent that was away for longer than the watch would have taken judges
 //! nothing any more, and undoes nothing.
 
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use ::kube::Client;
 use nimbus_agent_core::Refusal;
 use nimbus_agent_core::action::AgentRules as _;
 use nimbus_agent_core::action::memory_pod::{MadeBy, MemoryPod};
+use nimbus_agent_core::action::memory_trouble::{Trouble, trouble};
 use nimbus_agent_core::action::raise_memory_limit::{MemoryNow, stated};
 use nimbus_agent_core::admit::AdmittedJob;
 use nimbus_agent_core::observe::kube::template_hash;
@@ -62,15 +63,6 @@ struct Checkpoint {
     /// For how long the container had run when it was killed, in milliseconds; the longest of its pods.
     #[serde(default)]
     lived_ms: Option<u64>,
-}
-
-/// What speaks against the higher limit at one look.
-#[derive(Debug, PartialEq, Eq)]
-enum Trouble {
-    /// It is decided.
-    Certain(String),
-    /// It is, once it has lasted: a node may be on its way.
-    Lasting(String),
 }
 
 pub(super) struct RaiseMemoryLimit {
@@ -215,40 +207,9 @@ impl RaiseMemoryLimit {
         Ok(pods)
     }
 
-    /// What speaks against the higher limit, by the Deployment and the pods that have it.
-    fn trouble(&self, now: &v1::Deployment, pods: &[MemoryPod]) -> Option<Trouble> {
-        let container = &self.action.container;
-        if let Some(pod) = pods.iter().find(|pod| pod.kill(container).is_some()) {
-            return Some(Trouble::Certain(format!(
-                "pod {} was killed for its memory with the higher limit as well",
-                pod.name()
-            )));
-        }
-        // A status that is older than the raise tells of the template before.
-        if now.observed_generation < now.generation {
-            return None;
-        }
-        if now.progressing_status == "False" {
-            return Some(Trouble::Certain(format!(
-                "the rollout does not go on: {} {}",
-                now.progressing_reason, now.progressing_message
-            )));
-        }
-        if !now.replica_failure.is_empty() && now.updated < now.desired {
-            return Some(Trouble::Lasting(format!("no pod with it can be made: {}", now.replica_failure)));
-        }
-        pods.iter().find_map(|pod| {
-            if let Some(why) = pod.unplaced() {
-                return Some(Trouble::Lasting(format!("pod {} finds no node: {why}", pod.name())));
-            }
-            pod.is_looping(container)
-                .then(|| Trouble::Lasting(format!("container {container} of pod {} crash-loops", pod.name())))
-        })
-    }
-
     /// What a look at the Deployment with the raised template means.
     fn judged(&mut self, now: &v1::Deployment, pods: &[MemoryPod], elapsed: Duration) -> Look {
-        match self.trouble(now, pods) {
+        match trouble(&self.action.container, now, pods) {
             Some(Trouble::Certain(why)) => return self.decided(why),
             Some(Trouble::Lasting(why)) => {
                 let since = *self.troubled.get_or_insert(elapsed);
@@ -292,12 +253,12 @@ impl RaiseMemoryLimit {
         self.is_restored && Duration::from_micros(passed) > self.limits.act + self.limits.reach + AWAY
     }
 
-    /// Watches the pods with the higher limit for as long as the killed container ran, where there is time for that.
+    /// Watches the pods with the higher limit for twice as long as the killed container ran, where there is time for that.
     async fn watched(&mut self, client: &Client) -> Verdict {
         let shared = self.shared.clone();
         let lived = self.checkpoint.lived_ms.map(Duration::from_millis);
         let mut limits = self.limits;
-        // A leak takes longer to fill a higher limit: by the step, which is at most twice, and by more where it began with something.
+        // The step is at most twice the limit.
         let wanted = lived.map(|lived| lived * 2).filter(|wanted| *wanted <= limits.reach / 2);
         limits.hold = limits.hold.max(wanted.unwrap_or_default());
         let verdict = until_stable(self, limits, client, &shared.cluster.looks).await;
@@ -344,6 +305,8 @@ impl Watched for RaiseMemoryLimit {
         let hash = template_hash(&value["spec"]["template"]);
         match self.made_from(client, &value, &hash).await {
             Ok(pods) => self.judged(&now, &pods, elapsed),
+            // What the Deployment says by itself counts also where its pods cannot be read.
+            Err(_) if trouble(&self.action.container, &now, &[]).is_some() => self.judged(&now, &[], elapsed),
             Err(error) => Look::new(format!("the cluster did not answer: {error}"), State::Unanswered),
         }
     }

@@ -20,6 +20,8 @@ struct Site {
     /// Pods: who owns each, and its status.
     pods: Vec<(&'static str, Value)>,
     progressing: &'static str,
+    /// Are pods and ReplicaSets refused to it?
+    hides_pods: bool,
     /// Why no pod can be made.
     failure: Option<&'static str>,
     /// Pods of the present template that are ready, of three.
@@ -64,6 +66,7 @@ impl Site {
             job: None,
             pods: vec![("rs-1", killed())],
             progressing: "True",
+            hides_pods: false,
             failure: None,
             ready: 0,
             patches: Vec::new(),
@@ -129,6 +132,11 @@ impl Site {
         }
         if path.contains("/resourcequotas") {
             return list(self.quota.clone());
+        }
+        if self.hides_pods && (path.contains("/replicasets?") || path.contains("/pods?")) {
+            let status =
+                json!({ "kind": "Status", "status": "Failure", "message": "forbidden", "code": 403 });
+            return (http::StatusCode::FORBIDDEN, status);
         }
         if path.contains("/replicasets?") {
             let mut sets = vec![Self::set("rs-1", "d", &self.first), Self::set("rs-9", "other", &self.first)];
@@ -380,6 +388,12 @@ async fn where_no_pod_can_be_made_or_the_deadline_passes_it_is_undone() {
     }
     let state = look(&mut remedy, 2 + patience).await;
     assert!(failed(&state, "does not go on"), "{state:?}");
+    // The rights to list may be taken away meanwhile.
+    site.lock().unwrap().hides_pods = true;
+    let state = look(&mut remedy, 3 + patience).await;
+    assert!(failed(&state, "does not go on"), "{state:?}");
+    site.lock().unwrap().progressing = "True";
+    assert!(matches!(look(&mut remedy, 4 + patience).await, State::Unanswered));
 }
 
 /// What was started again meanwhile has to run for the whole time anew.

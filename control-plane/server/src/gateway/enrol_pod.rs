@@ -323,8 +323,8 @@ fn unproven(why: &Unproven) -> SessionEnd {
     SessionEnd::refused(why.word(), expected, found, why.remedy())
 }
 
-/// A proof that the cluster signed, or a join token that holds, and that is refused is worth an audit row: one a minute for each
-/// cluster and reason. What nobody signed is anybody's, and would fill the log or hide the others.
+/// A refused proof of a cluster that is known is worth an audit row, whoever signed it: one a minute for each cluster and reason, so that
+/// nobody can fill the log.
 async fn audited(gateway: &Gateway, request: &v1::EnrolRequest, end: SessionEnd) -> SessionEnd {
     let app = &gateway.app;
     let uid = request.cluster_uid.as_str();
