@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use nimbus_agent_core::action::{self as agent, Requester};
-use nimbus_control_core::model::{ObjectRef, Plan, PlannedAction};
+use nimbus_control_core::model::{Agents, ObjectRef, Plan, PlannedAction};
 use nimbus_control_core::remedies::{self, Consent};
 use nimbus_control_core::{Settings, Snapshot, World, causes, check, rules};
 use nimbus_protocol::action::Body;
@@ -56,7 +56,7 @@ fn judged(plan: &Plan) -> (bool, bool) {
         now: Timestamp::UNIX_EPOCH,
         world: &world,
         assessment: &causes::assess(&world, &settings),
-        agents: &[],
+        agents: &Agents::default(),
         clusters: &[],
         pauses: &[],
         incidents: &[],

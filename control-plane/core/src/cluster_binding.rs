@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use nimbus_protocol::ids::AgentId;
 
-use crate::model::{Agent, AgentKind, Cluster, SharedAgent, Versioned};
+use crate::model::{Agent, AgentKind, Agents, Cluster, Versioned};
 use crate::world::{Inventory, World, is_cluster_uid};
 
 /// Why an agent may not report for a cluster.
@@ -46,7 +46,7 @@ pub const REMEDY: &str = "make one with `nimbus agents token create --kind clust
                           identity directory, and join it again";
 
 /// May `agent` report for `cluster`, from now on and for no other?
-pub fn may_report_for(agents: &[SharedAgent], agent: &Agent, cluster: &str) -> Result<(), Denied> {
+pub fn may_report_for(agents: &Agents, agent: &Agent, cluster: &str) -> Result<(), Denied> {
     match agent.kind {
         AgentKind::Host => return Err(Denied::Host),
         AgentKind::Cluster => {}
@@ -59,25 +59,14 @@ pub fn may_report_for(agents: &[SharedAgent], agent: &Agent, cluster: &str) -> R
         Some(own) => return Err(Denied::BoundElsewhere(own.clone())),
         None => {}
     }
-    let is_bound = |other: &&SharedAgent| {
-        let other = &other.doc;
-        other.bound_cluster.as_deref() == Some(cluster) && other.id != agent.id && other.revoked_at.is_none()
-    };
-    agents.iter().find(is_bound).map_or(Ok(()), |other| Err(Denied::Taken(other.doc.name.clone())))
+    let mut others = agents.bound_to(cluster).filter(|other| other.doc.id != agent.id);
+    others.next().map_or(Ok(()), |other| Err(Denied::Taken(other.doc.name.clone())))
 }
 
 /// May `agent` say what was measured on `node` of its cluster? The agent of that node alone, as its pod's service account
 /// token proved it, or else, before Kubernetes 1.30, as the cluster's leading agent sees that pod.
-pub fn may_measure(
-    agents: &[SharedAgent],
-    inventory: Option<&Inventory>,
-    agent: AgentId,
-    node: &str,
-) -> bool {
-    let Some(agent) = agents.iter().map(|agent| &agent.doc).find(|known| known.id == agent) else {
-        return false;
-    };
-    let Some(pod) = &agent.pod else { return false };
+pub fn may_measure(agents: &Agents, inventory: Option<&Inventory>, agent: AgentId, node: &str) -> bool {
+    let Some(pod) = agents.get(agent).and_then(|agent| agent.doc.pod.as_ref()) else { return false };
     let seen = || inventory.and_then(|all| all.pods.get(&pod.uid)).map(|pod| pod.node.as_str());
     !node.is_empty() && pod.node.as_deref().or_else(seen) == Some(node)
 }
@@ -87,9 +76,8 @@ pub fn may_measure(
 /// An agent's first facts may be read before its documents say which cluster it is bound to: then the facts say it.
 #[derive(Debug, Default)]
 pub struct Bindings {
-    clusters: HashMap<AgentId, String>,
-    /// What a revoked agent sent last may be read after its revocation.
-    revoked: HashSet<AgentId>,
+    /// What agents named that the documents bound to no cluster then. It stands unless another agent is bound to that by now.
+    named_first: HashMap<AgentId, String>,
 }
 
 /// The parts of the world that nobody may report for any more.
@@ -105,60 +93,60 @@ pub struct Unbound {
 }
 
 impl Bindings {
-    /// Takes what the documents say. Where they bind an agent to no cluster yet, the first one that its facts named
-    /// stands, unless another agent is bound to that by now.
-    pub fn update(&mut self, agents: &[SharedAgent]) {
-        let revoked = agents.iter().map(|agent| &agent.doc).filter(|agent| agent.revoked_at.is_some());
-        self.revoked = revoked.map(|agent| agent.id).collect();
-        for agent in agents.iter().map(|agent| &agent.doc) {
-            let known = self.clusters.entry(agent.id).or_default();
-            match agent.bound_cluster.as_ref().filter(|_| agent.kind == AgentKind::Cluster) {
-                Some(uid) => known.clone_from(uid),
-                None if !known.is_empty() && may_report_for(agents, agent, known).is_err() => known.clear(),
-                None => {}
-            }
-        }
-    }
-
     /// May this agent's facts of a cluster be taken? Facts of its own host, without a cluster, always may. Nothing of a
     /// revoked agent may.
-    pub fn may_report(&mut self, agents: &[SharedAgent], agent: AgentId, cluster: &str) -> bool {
-        if self.revoked.contains(&agent) {
+    pub fn may_report(&mut self, agents: &Agents, agent: AgentId, cluster: &str) -> bool {
+        let known = agents.get(agent).map(|agent| &agent.doc);
+        // What a revoked agent sent last may be read after its revocation.
+        if known.is_some_and(|agent| agent.revoked_at.is_some()) {
             return false;
         }
         if cluster.is_empty() {
             return true;
         }
-        let known = self.clusters.entry(agent).or_default();
-        if known.is_empty()
-            && let Some(agent) = agents.iter().map(|agent| &agent.doc).find(|other| other.id == agent)
-            && may_report_for(agents, agent, cluster).is_ok()
-        {
-            cluster.clone_into(known);
+        if known.is_some_and(|agent| agent.bound_cluster.is_some()) {
+            self.named_first.remove(&agent);
         }
-        known == cluster
+        if let Some(own) = self.of(agents, agent) {
+            return own == cluster;
+        }
+        let may = known.is_some_and(|agent| may_report_for(agents, agent, cluster).is_ok());
+        if may {
+            self.named_first.insert(agent, cluster.to_owned());
+        }
+        may
+    }
+
+    /// The cluster of an agent that is not revoked.
+    fn of<'a>(&'a self, agents: &'a Agents, agent: AgentId) -> Option<&'a str> {
+        let known = agents.get(agent).map(|agent| &agent.doc).filter(|agent| agent.revoked_at.is_none())?;
+        let documented = known.bound_cluster.as_deref().filter(|_| known.kind == AgentKind::Cluster);
+        documented.or_else(|| {
+            let named = self.named_first.get(&agent)?;
+            may_report_for(agents, known, named).is_ok().then_some(named.as_str())
+        })
     }
 
     /// What is known of the world from agents that may not report it (any more).
-    pub fn unbound(&self, world: &World, documents: &[Versioned<Cluster>]) -> Unbound {
-        let may_lead = |uid: &String, leader: AgentId| {
-            !self.revoked.contains(&leader) && self.clusters.get(&leader) == Some(uid)
-        };
+    pub fn unbound(&self, world: &World, documents: &[Versioned<Cluster>], agents: &Agents) -> Unbound {
+        let is_led = |uid: &String, leader: AgentId| self.of(agents, leader) == Some(uid);
         let clusters = world.clusters.iter();
         let clusters =
-            clusters.filter(|(uid, known)| known.leader.is_some_and(|leader| !may_lead(uid, leader)));
+            clusters.filter(|(uid, known)| known.leader.is_some_and(|leader| !is_led(uid, leader)));
         let documented: HashSet<&str> = documents.iter().map(|cluster| cluster.doc.uid.as_str()).collect();
         let is_bound = |uid: &String| {
-            let mut agents = self.clusters.iter();
-            agents.any(|(agent, known)| known == uid && !self.revoked.contains(agent))
+            let mut named = self.named_first.iter().filter(|(_, named)| *named == uid);
+            agents.bound_to(uid).any(|agent| agent.doc.kind == AgentKind::Cluster)
+                || named.any(|(agent, _)| is_led(uid, *agent))
         };
         // A cluster without a document is one whose first facts are older than it, or one that was removed: few at a time.
         let removed =
             world.clusters.keys().filter(|uid| !documented.contains(uid.as_str()) && !is_bound(uid));
+        let is_revoked = |id: &&AgentId| agents.get(**id).is_some_and(|agent| agent.doc.revoked_at.is_some());
         Unbound {
             clusters: clusters.map(|(uid, _)| uid.clone()).collect(),
             removed: removed.cloned().collect(),
-            hosts: world.hosts.keys().filter(|agent| self.revoked.contains(agent)).copied().collect(),
+            hosts: world.hosts.keys().filter(is_revoked).copied().collect(),
         }
     }
 }
@@ -172,7 +160,7 @@ mod tests {
     use nimbus_protocol::v1;
 
     use super::*;
-    use crate::model::{Mode, PodOrigin};
+    use crate::model::{Mode, PodOrigin, SharedAgent};
 
     fn agent(n: u8, bound_cluster: Option<&str>) -> SharedAgent {
         let agent = Versioned::new(Agent {
@@ -181,6 +169,10 @@ mod tests {
             ..Agent::new(format!("agt_{n:032x}").parse().unwrap(), AgentKind::Cluster, Timestamp::UNIX_EPOCH)
         });
         agent.into()
+    }
+
+    fn of<const N: usize>(agents: [&SharedAgent; N]) -> Agents {
+        agents.into_iter().cloned().collect()
     }
 
     fn document(uid: &str) -> Versioned<Cluster> {
@@ -197,13 +189,13 @@ mod tests {
     #[test]
     fn the_first_one_gets_a_cluster_and_a_second_needs_a_token_for_it() {
         let newcomer = agent(1, None);
-        assert_eq!(may_report_for(std::slice::from_ref(&newcomer), &newcomer.doc, "u1"), Ok(()));
+        assert_eq!(may_report_for(&of([&newcomer]), &newcomer.doc, "u1"), Ok(()));
         let (first, plain) = (agent(1, Some("u1")), agent(2, None));
-        let all = [first.clone(), plain.clone()];
+        let all = of([&first, &plain]);
         assert_eq!(may_report_for(&all, &plain.doc, "u1"), Err(Denied::Taken("agent-1".into())));
         assert_eq!(may_report_for(&all, &plain.doc, "u2"), Ok(()));
         let made_for_it = agent(2, Some("u1"));
-        let all = [first.clone(), made_for_it.clone()];
+        let all = of([&first, &made_for_it]);
         assert!(may_report_for(&all, &made_for_it.doc, "u1").is_ok());
         assert!(may_report_for(&all, &first.doc, "u1").is_ok(), "the first keeps what it has");
     }
@@ -211,7 +203,7 @@ mod tests {
     #[test]
     fn an_agent_of_one_cluster_reports_for_no_other_one() {
         let agent = agent(1, Some("u1"));
-        let denied = may_report_for(std::slice::from_ref(&agent), &agent.doc, "u2").unwrap_err();
+        let denied = may_report_for(&of([&agent]), &agent.doc, "u2").unwrap_err();
         assert_eq!(denied, Denied::BoundElsewhere("u1".into()));
         assert!(denied.found("u2").contains("u1") && denied.found("u2").contains("u2"));
     }
@@ -220,31 +212,30 @@ mod tests {
     fn a_revoked_agent_is_bound_to_nothing_and_an_agent_of_a_host_gets_nothing() {
         let (mut gone, mut next) = (agent(1, Some("u1")), agent(2, None));
         Arc::make_mut(&mut gone).doc.revoked_at = Some(Timestamp::UNIX_EPOCH);
-        assert!(may_report_for(&[gone, next.clone()], &next.doc, "u1").is_ok());
+        assert!(may_report_for(&of([&gone, &next]), &next.doc, "u1").is_ok());
         Arc::make_mut(&mut next).doc.kind = AgentKind::Host;
-        assert_eq!(may_report_for(&[], &next.doc, "u1"), Err(Denied::Host));
+        assert_eq!(may_report_for(&Agents::default(), &next.doc, "u1"), Err(Denied::Host));
     }
 
     #[test]
     fn what_no_database_keeps_is_no_cluster() {
         let agent = agent(1, None);
         for text in ["", "a\0b", "a/b", &"u".repeat(65)] {
-            assert_eq!(may_report_for(&[], &agent.doc, text), Err(Denied::NoUid), "{text:?}");
+            assert_eq!(may_report_for(&Agents::default(), &agent.doc, text), Err(Denied::NoUid), "{text:?}");
         }
     }
 
     #[test]
     fn the_first_facts_of_an_agent_bind_it_until_the_documents_say_otherwise() {
         let (one, two) = (agent(1, None), agent(2, None));
-        let all = [one.clone(), two.clone()];
+        let all = of([&one, &two]);
         let mut bindings = Bindings::default();
         assert!(bindings.may_report(&all, one.doc.id, "") && bindings.may_report(&all, one.doc.id, "u1"));
         assert!(!bindings.may_report(&all, one.doc.id, "u2"));
         let unknown = "agt_00000000000000000000000000000009".parse().unwrap();
         assert!(!bindings.may_report(&all, unknown, "u3"));
         // The documents bound the other one to that cluster meanwhile.
-        let all = [one.clone(), agent(2, Some("u1"))];
-        bindings.update(&all);
+        let all = of([&one, &agent(2, Some("u1"))]);
         assert!(!bindings.may_report(&all, one.doc.id, "u1") && bindings.may_report(&all, two.doc.id, "u1"));
     }
 
@@ -262,7 +253,7 @@ mod tests {
             agent
         };
         let may = |agent: SharedAgent, inventory: Option<&Inventory>, node: &str| {
-            may_measure(std::slice::from_ref(&agent), inventory, agent.doc.id, node)
+            may_measure(&of([&agent]), inventory, agent.doc.id, node)
         };
         assert!(may(on(Some("a")), None, "a"));
         assert!(!may(on(Some("a")), None, "b") && !may(on(Some("")), None, ""));
@@ -294,22 +285,20 @@ mod tests {
         tell(one.doc.id, "u1", Body::Sync(begin.clone()));
         tell(two.doc.id, "u2", Body::Sync(begin));
         tell(two.doc.id, "", Body::Host(v1::Host::default()));
-        let all = [one.clone(), two.clone()];
+        let all = of([&one, &two]);
         let mut bindings = Bindings::default();
-        bindings.update(&all);
-        assert_eq!(bindings.unbound(&world, &[]), Unbound::default());
+        assert_eq!(bindings.unbound(&world, &[], &all), Unbound::default());
         assert!(bindings.may_report(&all, two.doc.id, "u2"));
         Arc::make_mut(&mut two).doc.revoked_at = Some(Timestamp::UNIX_EPOCH);
-        let all = [agent(1, Some("u3")), two.clone()];
-        bindings.update(&all);
+        let all = of([&agent(1, Some("u3")), &two]);
         let unbound = Unbound {
             clusters: vec!["u1".into(), "u2".into()],
             removed: vec!["u1".into()],
             hosts: vec![two.doc.id],
         };
-        assert_eq!(bindings.unbound(&world, &[document("u2")]), unbound, "the document of u2 is kept");
+        assert_eq!(bindings.unbound(&world, &[document("u2")], &all), unbound, "the document of u2 is kept");
         assert_eq!(
-            bindings.unbound(&world, &[]).removed,
+            bindings.unbound(&world, &[], &all).removed,
             ["u1", "u2"],
             "what a removed cluster's agents sent last"
         );

@@ -7,9 +7,7 @@ use jiff::Timestamp;
 use nimbus_protocol::{from_micros, v1};
 
 use crate::cluster_binding::{self, Denied};
-use crate::model::{
-    Agent, AgentKind, AuditDraft, ChangeSet, Cluster, Mode, SharedAgent, Versioned, WatchedRoot,
-};
+use crate::model::{Agent, AgentKind, Agents, AuditDraft, ChangeSet, Cluster, Mode, Versioned, WatchedRoot};
 
 /// Longest text that is kept of what an agent says.
 const MAX_TEXT: usize = 256;
@@ -24,7 +22,7 @@ const MAX_ITEMS: usize = 100;
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     /// All agents.
-    pub agents: &'a [SharedAgent],
+    pub agents: &'a Agents,
     /// All clusters.
     pub clusters: &'a [Versioned<Cluster>],
 }
@@ -217,7 +215,8 @@ mod tests {
     }
 
     fn known(clusters: &[Versioned<Cluster>]) -> Known<'_> {
-        Known { agents: &[], clusters }
+        static NONE: std::sync::LazyLock<Agents> = std::sync::LazyLock::new(Agents::default);
+        Known { agents: &NONE, clusters }
     }
 
     fn said(uid: &str, name: &str) -> v1::AgentStatus {
@@ -264,7 +263,8 @@ mod tests {
         let mut owner = agent(AgentKind::Cluster);
         owner.doc.id = "agt_00000000000000000000000000000002".parse().unwrap();
         owner.doc.bound_cluster = Some("u1".into());
-        let known = Known { agents: &[owner.into()], clusters: &prod };
+        let owners = [owner].into_iter().collect();
+        let known = Known { agents: &owners, clusters: &prod };
         let thief = agent(AgentKind::Cluster);
         let mut loud = said("u1", "prod");
         (loud.leading, loud.lease_term) = (true, u64::MAX);

@@ -10,9 +10,7 @@ use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
 
 use crate::assessment::Assessment;
-use crate::model::{
-    Agent, Approval, Cluster, Incident, Job, Mode, Pause, Plan, Scope, SharedAgent, Versioned,
-};
+use crate::model::{Agent, Agents, Approval, Cluster, Incident, Job, Mode, Pause, Plan, Scope, Versioned};
 use crate::settings::Settings;
 use crate::world::{Inventory, World};
 
@@ -26,7 +24,7 @@ pub struct Snapshot<'a> {
     /// What is wrong in that world, as the causes see it.
     pub assessment: &'a Assessment,
     /// All agents.
-    pub agents: &'a [SharedAgent],
+    pub agents: &'a Agents,
     /// All clusters.
     pub clusters: &'a [Versioned<Cluster>],
     /// All pauses.
@@ -80,7 +78,7 @@ impl<'a> Snapshot<'a> {
 
     /// An agent.
     pub fn agent(&self, id: AgentId) -> Option<&'a Agent> {
-        self.agents.iter().map(|a| &a.doc).find(|a| a.id == id)
+        self.agents.get(id).map(|agent| &agent.doc)
     }
 
     /// A cluster.
@@ -139,12 +137,9 @@ impl<'a> Snapshot<'a> {
 
     fn cluster_known(&self, uid: &str, name: &str, kinds: &[ObjectKind]) -> Result<(), String> {
         let none = || {
-            let bound = |agent: &Agent| agent.bound_cluster.as_deref() == Some(uid);
-            let (mut of_it, revoked) =
-                (self.agents.iter().filter(|agent| bound(&agent.doc)), |agent: &Agent| {
-                    agent.revoked_at.is_some()
-                });
-            if of_it.clone().next().is_some() && of_it.all(|agent| revoked(&agent.doc)) {
+            let is_bound = |agent: &&Agent| agent.bound_cluster.as_deref() == Some(uid);
+            let mut of_it = self.agents.iter().map(|agent| &agent.doc).filter(is_bound).peekable();
+            if of_it.peek().is_some() && of_it.all(|agent| agent.revoked_at.is_some()) {
                 return format!(
                     "unknown: every agent of cluster {name} is revoked or gone; install one again, or forget the cluster with \
                      `nimbus clusters remove {name}`"
@@ -197,7 +192,7 @@ impl<'a> Snapshot<'a> {
                 .ok_or_else(|| format!("agent {name} is not connected")),
             Scope::Cluster(uid) => self
                 .agents
-                .iter()
+                .bound_to(uid)
                 .map(|a| &a.doc)
                 .filter(|a| a.leading && a.revoked_at.is_none() && a.cluster_uid.as_ref() == Some(uid))
                 .filter(|a| self.connected.contains(&a.id))

@@ -19,6 +19,8 @@ const AT_ONCE: usize = 16;
 const SINGLY: usize = 50;
 /// Longest time for one agent to enrol or to connect: beyond it the run ends in an error instead of waiting on.
 const EACH: Duration = Duration::from_mins(1);
+/// How long it is watched what the agents need that are connected already, before more come.
+pub const QUIET: Duration = Duration::from_secs(5);
 /// Between two lines about those that are held.
 const TELL: Duration = Duration::from_secs(30);
 
@@ -43,6 +45,11 @@ pub struct Step {
     pub enrolled_a_second: f64,
     /// Connections a second, [`AT_ONCE`] under way.
     pub connected_a_second: f64,
+    /// Milliseconds of the control plane's processor time for each of these enrolments, without what those that are connected
+    /// already need.
+    pub enrolling_took_ms: f64,
+    /// The same for each of these connections.
+    pub connecting_took_ms: f64,
 }
 
 /// What holding them took.
@@ -85,18 +92,32 @@ impl Fleet {
             connect_ms.push(milliseconds(begun));
             self.take(session);
         }
+        let meter = Meter::quiet(plane).await?;
+        let used = meter.now()?;
         let begun = Instant::now();
         let joining = futures::stream::iter(from + singly..to).map(|n| join(plane, n));
         let identities: Vec<Identity> = joining.buffer_unordered(AT_ONCE).try_collect().await?;
         let enrolled_a_second = rate(identities.len(), begun);
+        let enrolling_took_ms = meter.each_ms(identities.len(), used, begun)?;
+        let used = meter.now()?;
         let begun = Instant::now();
         let connecting = futures::stream::iter(&identities).map(|identity| connect(plane.quic(), identity));
         let sessions: Vec<SimSession> = connecting.buffer_unordered(AT_ONCE).try_collect().await?;
         let connected_a_second = rate(sessions.len(), begun);
+        let connecting_took_ms = meter.each_ms(sessions.len(), used, begun)?;
         for session in sessions {
             self.take(session);
         }
-        Ok(Step { from, to, enrol_ms, connect_ms, enrolled_a_second, connected_a_second })
+        Ok(Step {
+            from,
+            to,
+            enrol_ms,
+            connect_ms,
+            enrolled_a_second,
+            connected_a_second,
+            enrolling_took_ms,
+            connecting_took_ms,
+        })
     }
 
     /// Leaves them connected for so long, with nothing but what keeps a connection open.
@@ -134,6 +155,34 @@ impl Fleet {
             why = Some(ended.map_or_else(|error| error.to_string(), |error| format!("{error:#}")));
         }
         (self.count - self.sessions.len(), why)
+    }
+}
+
+/// The control plane's processor time, beyond what it needs for those that are connected already.
+struct Meter {
+    pid: u32,
+    /// Of a core, while nobody comes.
+    quiet_share: f64,
+}
+
+impl Meter {
+    async fn quiet(plane: &Plane) -> anyhow::Result<Self> {
+        let pid = plane.pid();
+        let (before, begun) = (usage::processor_time(pid)?, Instant::now());
+        tokio::time::sleep(QUIET).await;
+        let used = usage::processor_time(pid)?.saturating_sub(before);
+        Ok(Self { pid, quiet_share: used.as_secs_f64() / begun.elapsed().as_secs_f64() })
+    }
+
+    fn now(&self) -> anyhow::Result<Duration> {
+        usage::processor_time(self.pid)
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "some thousand agents")]
+    fn each_ms(&self, count: usize, before: Duration, begun: Instant) -> anyhow::Result<f64> {
+        let used = self.now()?.saturating_sub(before).as_secs_f64();
+        let quiet = self.quiet_share * begun.elapsed().as_secs_f64();
+        Ok((used - quiet) * 1e3 / count as f64)
     }
 }
 

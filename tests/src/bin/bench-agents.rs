@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clap::Parser;
-use nimbus_tests::bench::fleet::{Fleet, Held, KEEP_ALIVE, Step};
+use nimbus_tests::bench::fleet::{Fleet, Held, KEEP_ALIVE, QUIET, Step};
 use nimbus_tests::bench::peers::{Holding, Peer, Took};
 use nimbus_tests::bench::{Report, open_files, percentile, usage};
 use nimbus_tests::plane::Plane;
@@ -89,11 +89,14 @@ async fn grow(
         let next = (fleet.len() + usize::try_from(step)?).min(to);
         let mut step = fleet.grow(plane, next).await?;
         eprintln!(
-            "{} to {}: {:.0} enrolments/s and {:.0} connections/s; one by one p50 {:.1} ms and {:.1} ms",
+            "{} to {}: {:.0} enrolments/s and {:.0} connections/s, {:.2} and {:.2} ms of processor time each; one by one p50 \
+             {:.1} ms and {:.1} ms",
             step.from,
             step.to,
             step.enrolled_a_second,
             step.connected_a_second,
+            step.enrolling_took_ms,
+            step.connecting_took_ms,
             percentile(&mut step.enrol_ms, 50.0),
             percentile(&mut step.connect_ms, 50.0)
         );
@@ -199,6 +202,22 @@ fn growth(report: &mut Report, steps: &mut [Step]) {
     pair("enrolments, 16 at once", "/s", early, late, early / late);
     let (early, late) = (first.connected_a_second, last.connected_a_second);
     pair("connections, 16 at once", "/s", early, late, early / late);
+    let (early, late) = (first.enrolling_took_ms, last.enrolling_took_ms);
+    pair(
+        "processor time of the control plane for one enrolment, 16 at once",
+        "ms",
+        early,
+        late,
+        late / early,
+    );
+    let (early, late) = (first.connecting_took_ms, last.connecting_took_ms);
+    pair(
+        "processor time of the control plane for one connection, 16 at once",
+        "ms",
+        early,
+        late,
+        late / early,
+    );
     let (early, late) = (percentile(&mut first.enrol_ms, 50.0), percentile(&mut last.enrol_ms, 50.0));
     pair("one enrolment: p50", "ms", early, late, late / early);
     let (early, late) = (percentile(&mut first.connect_ms, 50.0), percentile(&mut last.connect_ms, 50.0));
@@ -222,6 +241,11 @@ fn notes(report: &mut Report, options: &Options, steps: &[Step], peers: usize) {
         options.step,
         rates(|step| step.enrolled_a_second),
         rates(|step| step.connected_a_second)
+    ));
+    report.note(format!(
+        "Those that are connected already send their keep-alives from the same cores meanwhile, which a rate shows and the \
+         processor time does not: what they need was measured for {} s before each step, and is taken off.",
+        QUIET.as_secs()
     ));
     if peers > 0 {
         report.note(format!(

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use nimbus_control_core::assessment::Assessment;
-use nimbus_control_core::model::{ActionKind, Agent, AgentKind, Cluster, Mode, SharedAgent, Versioned};
+use nimbus_control_core::model::{ActionKind, Agent, AgentKind, Agents, Cluster, Mode, Versioned};
 use nimbus_control_core::remediation::{MAX_JOBS, MAX_OPENED, MAX_PLANNED};
 use nimbus_control_core::settings::{Caps, Settings};
 use nimbus_control_core::{Snapshot, World, remediation};
@@ -40,7 +40,8 @@ struct Subject {
     settings: Settings,
     world: World,
     assessment: Assessment,
-    agents: Vec<SharedAgent>,
+    agents: Agents,
+    agent: AgentId,
     clusters: Vec<Versioned<Cluster>>,
     connected: BTreeSet<AgentId>,
     ids: u128,
@@ -82,7 +83,8 @@ impl Subject {
             settings,
             world: World::default(),
             assessment: Assessment::default(),
-            agents: vec![Versioned { version: 1, doc: agent }.into()],
+            agents: [Versioned { version: 1, doc: agent }].into_iter().collect(),
+            agent: id,
             clusters: vec![Versioned { version: 1, doc: cluster }],
             connected: BTreeSet::from([id]),
             ids: 1,
@@ -91,7 +93,7 @@ impl Subject {
 
     /// Takes an observation into the inventory.
     fn apply(&mut self, observation: &Observation) {
-        self.world.apply(self.agents[0].doc.id, observation, self.now);
+        self.world.apply(self.agent, observation, self.now);
     }
 
     /// Assesses, opens incidents, plans and dispatches once over all of it. What each step decides is given to the next

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use nimbus_protocol::ids::AgentId;
 
-use crate::model::{Agent, ClusterIdentity, PodOrigin, SharedAgent, Versioned};
+use crate::model::{Agent, Agents, ClusterIdentity, PodOrigin, Versioned};
 use crate::world::Inventory;
 pub use claims::{Audience, Bound, Claims, KubernetesClaims};
 pub use gone::{KEPT_PODLESS, gone};
@@ -222,18 +222,17 @@ pub fn is_there(pod: &PodOrigin, inventory: Option<&Inventory>) -> Result<(), Un
 /// The agent that this pod has already, which the same key gets again. One whose pod was thought to be gone comes back if the
 /// leading agent sees that pod now (`is_seen`); one that an operator revoked does not.
 pub fn already<'a>(
-    agents: &'a [SharedAgent],
+    agents: &'a Agents,
     cluster: &str,
     pod: &PodOrigin,
     key_sha256: &str,
     is_seen: bool,
 ) -> Result<Option<&'a Versioned<Agent>>, Unproven> {
-    let of_pod = |agent: &&SharedAgent| {
-        agent.doc.bound_cluster.as_deref() == Some(cluster)
-            && agent.doc.pod.as_ref().is_some_and(|its| its.uid == pod.uid)
-    };
     let name = || format!("{}/{}", pod.namespace, pod.name);
-    let Some(agent) = agents.iter().find(of_pod) else { return Ok(None) };
+    let mut of_pod = agents.of_pod(&pod.uid);
+    let Some(agent) = of_pod.find(|agent| agent.doc.bound_cluster.as_deref() == Some(cluster)) else {
+        return Ok(None);
+    };
     match (agent.doc.revoked_at, agent.doc.pod_gone) {
         (Some(_), false) => return Err(Unproven::Revoked(name())),
         (Some(_), true) if !is_seen => return Err(Unproven::PodGone(name())),
@@ -242,7 +241,7 @@ pub fn already<'a>(
     if agent.doc.key_sha256 != key_sha256 {
         return Err(Unproven::Replayed(name()));
     }
-    Ok(Some(agent.as_ref()))
+    Ok(Some(agent))
 }
 
 /// The id of a pod's agent: always the same, so that of two requests for one pod one finds what the other has written.
@@ -264,7 +263,7 @@ pub fn is_seen(pod: &PodOrigin, inventory: Option<&Inventory>) -> bool {
 /// The agent of the pod before it on that node does not count once it is not connected any more: it ends with its pod, which may be known a moment later, or
 /// never where nobody watches the cluster any more. A node would have another name from then on.
 pub fn agent_name(
-    (agents, connected): (&[SharedAgent], &BTreeSet<AgentId>),
+    (agents, connected): (&Agents, &BTreeSet<AgentId>),
     uid: &str,
     pod: &PodOrigin,
     id: AgentId,
@@ -277,8 +276,8 @@ pub fn agent_name(
         let its = other.pod.as_ref().filter(|its| its.node.is_some() && its.node == pod.node);
         its.is_some() && other.bound_cluster.as_deref() == Some(uid) && !connected.contains(&other.id)
     };
-    let occupies = |other: &Agent| other.revoked_at.is_none() && other.id != id && !is_before_it(other);
-    let is_free = |name: &str| !agents.iter().any(|other| other.doc.name == name && occupies(&other.doc));
+    let occupies = |other: &Agent| other.id != id && !is_before_it(other);
+    let is_free = |name: &str| !agents.named(name).any(|other| occupies(&other.doc));
     // Ids are ASCII; the last eight characters of two differ but once in four thousand million.
     let id = id.to_string();
     let mark = &id[id.len().saturating_sub(8)..];

@@ -12,6 +12,10 @@ use crate::world::World;
 const NOW: i64 = 1_800_000_000;
 const UID: &str = "0f0f0f0f-0000-4000-8000-000000000001";
 
+fn agents<const N: usize>(agents: [Versioned<Agent>; N]) -> Agents {
+    agents.into_iter().collect()
+}
+
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(NOW + seconds).unwrap()
 }
@@ -150,12 +154,12 @@ fn agent(n: u8, pod: Option<PodOrigin>, key: &str) -> Versioned<Agent> {
 fn a_pod_keeps_its_key_and_another_one_is_a_replay() {
     let mut its = agent(1, Some(pod()), "k1");
     let ask = |agent: &Versioned<Agent>, cluster, key, is_seen| {
-        already(&[agent.clone().into()], cluster, &pod(), key, is_seen)
+        already(&agents([agent.clone()]), cluster, &pod(), key, is_seen)
             .map(|found| found.map(|agent| agent.doc.id))
             .map_err(|why| why.word())
     };
     let id = Some(its.doc.id);
-    assert_eq!(already(&[], UID, &pod(), "k1", true), Ok(None));
+    assert_eq!(already(&agents([]), UID, &pod(), "k1", true), Ok(None));
     assert_eq!(ask(&its, "another", "k2", true), Ok(None));
     assert_eq!(ask(&its, UID, "k1", false), Ok(id));
     assert_eq!(ask(&its, UID, "k2", true), Err("proof_replayed"));
@@ -180,22 +184,22 @@ fn one_pod_has_one_id() {
 fn an_agent_is_called_as_its_node_and_by_its_id_where_that_is_taken_or_too_long() {
     let id: AgentId = "agt_000000000000000000000000abcdef12".parse().unwrap();
     let here = BTreeSet::new();
-    assert_eq!(agent_name((&[], &here), UID, &pod(), id, 63), "node-1");
-    assert_eq!(agent_name((&[agent(1, None, "").into()], &here), UID, &pod(), id, 63), "node-1-abcdef12");
+    assert_eq!(agent_name((&agents([]), &here), UID, &pod(), id, 63), "node-1");
+    assert_eq!(agent_name((&agents([agent(1, None, "")]), &here), UID, &pod(), id, 63), "node-1-abcdef12");
     // The agent of the pod before it, although nobody has seen yet that it is gone; one of another cluster is another node's.
     let mut before = agent(1, Some(pod()), "");
     before.doc.bound_cluster = Some(UID.to_owned());
-    assert_eq!(agent_name((&[before.clone().into()], &here), UID, &pod(), id, 63), "node-1");
-    assert_eq!(agent_name((&[before.clone().into()], &here), "another", &pod(), id, 63), "node-1-abcdef12");
+    assert_eq!(agent_name((&agents([before.clone()]), &here), UID, &pod(), id, 63), "node-1");
+    assert_eq!(agent_name((&agents([before.clone()]), &here), "another", &pod(), id, 63), "node-1-abcdef12");
     let both = BTreeSet::from([before.doc.id]);
-    let name = agent_name((&[before.clone().into()], &both), UID, &pod(), id, 63);
+    let name = agent_name((&agents([before.clone()]), &both), UID, &pod(), id, 63);
     assert_eq!(name, "node-1-abcdef12", "two that are connected have two names");
     // Where the token does not say the node, nothing shows that it is the same.
     let nameless = PodOrigin { node: None, name: "node-1".into(), ..pod() };
-    assert_eq!(agent_name((&[before.into()], &here), UID, &nameless, id, 63), "node-1-abcdef12");
+    assert_eq!(agent_name((&agents([before]), &here), UID, &nameless, id, 63), "node-1-abcdef12");
     let mut long = pod();
     long.node = Some("n".repeat(100));
-    let name = agent_name((&[], &here), UID, &long, id, 63);
+    let name = agent_name((&agents([]), &here), UID, &long, id, 63);
     assert!(name.len() == 63 && name.ends_with("-abcdef12"), "{name}");
 }
 

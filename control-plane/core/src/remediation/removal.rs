@@ -5,7 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::decide_error::DecideError;
 use super::record::Record;
 use super::resolution::{self, End};
-use crate::model::{Agent, ChangeSet, Cluster, JoinTokenRecord, JoinTokenState, Removed, Scope, Versioned};
+use crate::model::{
+    Agent, ChangeSet, Cluster, JoinTokenRecord, JoinTokenState, Removed, Scope, SharedAgent, Versioned,
+};
 use crate::settings::later;
 use crate::snapshot::Snapshot;
 
@@ -50,14 +52,14 @@ pub fn remove_cluster(
     if let Some(job) = s.in_flight().find(|job| of_it(&job.scope)) {
         return Err(DecideError::JobRunning { incident: job.incident_id, job: job.id });
     }
-    let agents = s.agents.iter().filter(|agent| agent.doc.revoked_at.is_none() && its_agent(&agent.doc));
-    let here = agents.clone().filter(|agent| s.connected.contains(&agent.doc.id));
-    let connected = here.count();
+    let is_refused = |agent: &&SharedAgent| agent.doc.revoked_at.is_none() && its_agent(&agent.doc);
+    let agents: Vec<&SharedAgent> = s.agents.iter().filter(is_refused).collect();
+    let connected = agents.iter().filter(|agent| s.connected.contains(&agent.doc.id)).count();
     if connected > 0 && !is_forced {
         return Err(DecideError::AgentsConnected { cluster: name.clone(), connected });
     }
     let settled = later(serves_since, COME_BACK);
-    if now < settled && agents.clone().next().is_some() && !is_forced {
+    if now < settled && !agents.is_empty() && !is_forced {
         return Err(DecideError::AgentsComeBack { cluster: name.clone(), until: settled });
     }
     let mut record = Record::new(now);

@@ -38,7 +38,7 @@ type Table<T> = BTreeMap<String, Versioned<T>>;
 /// What a snapshot borrows.
 struct Documents {
     assessment: Assessment,
-    agents: Vec<SharedAgent>,
+    agents: Agents,
     clusters: Vec<Versioned<Cluster>>,
     pauses: Vec<Versioned<Pause>>,
     incidents: Vec<Versioned<Incident>>,
@@ -239,7 +239,7 @@ impl Lab {
         let recent = |j: &&Versioned<Job>| !j.doc.state.is_final() || j.doc.counted_from() >= since;
         Documents {
             assessment: causes::assess(&self.world, &self.settings),
-            agents: self.agents.values().cloned().map(Into::into).collect(),
+            agents: self.agents.values().cloned().collect(),
             clusters: self.clusters.values().cloned().collect(),
             pauses: self.pauses.values().cloned().collect(),
             plans: self.plans.values().filter(|p| ids.contains(&p.doc.incident_id)).cloned().collect(),

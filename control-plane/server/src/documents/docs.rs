@@ -4,12 +4,11 @@
 //! not final or still count as attempts. The store refuses to read more than its own bound.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use nimbus_control_core::directory::Known;
 use nimbus_control_core::model::{
-    Agent, Approval, Cluster, Document, Incident, Job, Pause, Plan, SharedAgent, Versioned,
+    Agent, Agents, Approval, Cluster, Document, Incident, Job, Pause, Plan, Versioned,
 };
 use nimbus_protocol::ids::{AgentId, IncidentId, PlanId};
 use nimbus_protocol::to_micros;
@@ -21,7 +20,7 @@ pub struct Docs {
     /// [`Documents::revision`] before they were read.
     pub revision: u64,
     /// All agents.
-    pub agents: Vec<SharedAgent>,
+    pub agents: Agents,
     /// All clusters.
     pub clusters: Vec<Versioned<Cluster>>,
     /// All pauses.
@@ -52,7 +51,7 @@ impl Docs {
         )?;
         let ids: Vec<IncidentId> = incidents.iter().map(|incident| incident.doc.id).collect();
         let approvals = store.open_approvals_of(&ids).await?;
-        let agents = agents.into_iter().map(Arc::new).collect();
+        let agents = agents.into_iter().collect();
         let mut docs =
             Self { revision, agents, clusters, pauses, incidents, plans: Vec::new(), approvals, jobs };
         docs.plans = store.many::<Plan>(docs.plans_needed()).await?;
@@ -77,13 +76,12 @@ impl Docs {
 
     /// An agent.
     pub fn agent(&self, id: AgentId) -> Option<&Versioned<Agent>> {
-        self.agents.iter().find(|agent| agent.doc.id == id).map(Arc::as_ref)
+        self.agents.get(id).map(AsRef::as_ref)
     }
 
     /// The agent of this name that is not revoked.
     pub fn named(&self, name: &str) -> Option<&Agent> {
-        let mut agents = self.agents.iter().map(|agent| &agent.doc);
-        agents.find(|agent| agent.name == name && agent.revoked_at.is_none())
+        self.agents.named(name).next().map(|agent| &agent.doc)
     }
 
     /// What is known of agents and clusters.

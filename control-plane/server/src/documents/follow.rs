@@ -3,8 +3,6 @@
 //! Decides nothing of its own: what is open is what the store's queries say ([`Docs::read`]), and what cannot be known from
 //! the change set is not guessed; the store is read again then.
 
-use std::borrow::Borrow;
-
 use jiff::Timestamp;
 use nimbus_control_core::model::{
     Agent, AnyDocument, Approval, ApprovalState, ChangeSet, Cluster, Document, Incident, IncidentState, Job,
@@ -43,7 +41,7 @@ impl Docs {
         let foreign = |document: &Versioned<AnyDocument>| !HELD.contains(&document.doc.table);
         let followed = documents.iter().all(foreign)
             && removed.iter().all(|gone| self.forget(gone))
-            && each(&mut self.agents, agents, |a, b| a.id == b.id, |_| true)
+            && agents.iter().all(|agent| self.follow_agent(agent))
             && each(&mut self.clusters, clusters, |a, b| a.uid == b.uid, |_| true)
             && each(&mut self.pauses, pauses, |a, b| a.id() == b.id(), |_| true)
             && each(&mut self.incidents, incidents, |a, b| a.id == b.id, is_open)
@@ -52,6 +50,16 @@ impl Docs {
             && self.follow_plans(plans);
         self.jobs.retain(|job| counts(&job.doc, jobs_since));
         followed && self.is_bounded()
+    }
+
+    /// An agent; none ever leaves by a change set.
+    fn follow_agent(&mut self, change: &Versioned<Agent>) -> bool {
+        // The store took a new one, so there was none.
+        let is_from = self.agents.get(change.doc.id).map_or(0, |held| held.version) == change.version;
+        if is_from {
+            self.agents.put(stored(change).into());
+        }
+        is_from
     }
 
     /// A document that was removed. False for one of another list than the clusters' and the pauses', whose leaving touches
@@ -124,30 +132,27 @@ fn counts(job: &Job, since: Timestamp) -> bool {
 
 /// Puts each changed document in its place, or takes it out where it does not stay. False for a document that stays and was
 /// not here although it is not new, and for one of another version than it was changed from.
-fn each<T: Document + Clone, H: Borrow<Versioned<T>> + From<Versioned<T>>>(
-    held: &mut Vec<H>,
+fn each<T: Document + Clone>(
+    held: &mut Vec<Versioned<T>>,
     changes: &[Versioned<T>],
     same: impl Fn(&T, &T) -> bool,
     stays: impl Fn(&T) -> bool,
 ) -> bool {
     changes.iter().all(|change| {
-        // The store took a new one, so there was none. Of many agents, those that came last are those that change.
+        // The store took a new one, so there was none. Of many, those that came last are those that change.
         let is_new = change.version == 0;
-        let found = || held.iter().rposition(|it| same(&of(it).doc, &change.doc));
+        let found = || held.iter().rposition(|it| same(&it.doc, &change.doc));
         let place = if is_new { None } else { found() };
-        let stored = || Versioned { version: change.version + 1, doc: change.doc.clone() };
         match (place, stays(&change.doc)) {
-            (Some(at), _) if of(&held[at]).version != change.version => return false,
+            (Some(at), _) if held[at].version != change.version => return false,
             // A clock that jumped moves what is under way: its place is another one then.
-            (Some(at), true) if order(&of(&held[at]).doc) == order(&change.doc) => {
-                held[at] = stored().into();
-            }
+            (Some(at), true) if order(&held[at].doc) == order(&change.doc) => held[at] = stored(change),
             (Some(at), true) => {
                 held.remove(at);
-                put(held, stored());
+                put(held, stored(change));
             }
             (Some(at), false) => _ = held.remove(at),
-            (None, true) if is_new => put(held, stored()),
+            (None, true) if is_new => put(held, stored(change)),
             (None, true) => return false,
             (None, false) => {}
         }
@@ -155,12 +160,12 @@ fn each<T: Document + Clone, H: Borrow<Versioned<T>> + From<Versioned<T>>>(
     })
 }
 
-fn put<T: Document, H: Borrow<Versioned<T>> + From<Versioned<T>>>(held: &mut Vec<H>, document: Versioned<T>) {
-    let key = order(&document.doc);
-    held.insert(held.partition_point(|it| order(&of(it).doc) < key), document.into());
+/// A changed document as the store has it now.
+fn stored<T: Clone>(change: &Versioned<T>) -> Versioned<T> {
+    Versioned { version: change.version + 1, doc: change.doc.clone() }
 }
 
-/// The document, whether it is held by itself or shared.
-fn of<T, H: Borrow<Versioned<T>>>(held: &H) -> &Versioned<T> {
-    held.borrow()
+fn put<T: Document>(held: &mut Vec<Versioned<T>>, document: Versioned<T>) {
+    let key = order(&document.doc);
+    held.insert(held.partition_point(|it| order(&it.doc) < key), document);
 }

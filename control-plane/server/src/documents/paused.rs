@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use nimbus_control_core::model::{Pause, Scope, SharedAgent, Versioned};
+use nimbus_control_core::model::{Agents, Pause, Scope, Versioned};
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::{to_micros, v1};
 
@@ -17,7 +17,7 @@ pub struct Paused {
 
 impl Paused {
     /// By these pauses. Made anew with each commit, so that nothing is copied for each of many agents.
-    pub(super) fn of(pauses: &[Versioned<Pause>], agents: &[SharedAgent]) -> Self {
+    pub(super) fn of(pauses: &[Versioned<Pause>], agents: &Agents) -> Self {
         let mut who = Self::default();
         for pause in pauses.iter().map(|pause| &pause.doc) {
             if pause.cluster_uid.is_none() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nimbus_control_core::gateway::SessionEnd;
 use nimbus_control_core::model::{
-    Agent, AuditDraft, ChangeSet, Cluster, JoinTokenRecord, MAX_AGENT_NAME, SharedAgent, Versioned,
+    Agent, Agents, AuditDraft, ChangeSet, Cluster, JoinTokenRecord, MAX_AGENT_NAME, Versioned,
 };
 use nimbus_control_core::world::is_cluster_uid;
 use nimbus_protocol::close::CloseCode;
@@ -149,10 +149,10 @@ fn becomes_bound(token: &JoinTokenRecord) -> bool {
 }
 
 /// Who speaks for clusters, as it is stored: what is kept in memory follows a commit a moment later.
-async fn stored(app: &App) -> Result<(Vec<Versioned<Cluster>>, Vec<SharedAgent>), SessionEnd> {
+async fn stored(app: &App) -> Result<(Vec<Versioned<Cluster>>, Agents), SessionEnd> {
     let clusters = app.store().all::<Cluster>().await.map_err(unavailable)?;
     let agents = app.store().all::<Agent>().await.map_err(unavailable)?;
-    Ok((clusters, agents.into_iter().map(SharedAgent::new).collect()))
+    Ok((clusters, agents.into_iter().collect()))
 }
 
 /// The cluster that a token of several uses is for from now on, if nobody named one: the one that its first agent says.
@@ -161,7 +161,7 @@ async fn stored(app: &App) -> Result<(Vec<Versioned<Cluster>>, Vec<SharedAgent>)
 /// whoever merely has some token must not get a place beside them.
 fn first_cluster(
     clusters: &[Versioned<Cluster>],
-    agents: &[SharedAgent],
+    agents: &Agents,
     token: &JoinTokenRecord,
     said: &str,
 ) -> Result<Option<String>, SessionEnd> {
@@ -171,13 +171,9 @@ fn first_cluster(
     let uid = token.first_cluster.as_deref().unwrap_or(said);
     let was_made_known =
         clusters.iter().any(|cluster| cluster.doc.uid == uid && cluster.doc.identity.is_some());
-    let had_agents = agents.iter().any(|agent| {
-        let agent = &agent.doc;
-        agent.bound_cluster.as_deref() == Some(uid)
-            && agent.revoked_at.is_none()
-            // Those that came with the token itself are not in its way; before its first use none did.
-            && (token.first_cluster.is_none() || agent.created_at < token.created_at)
-    });
+    // Those that came with the token itself are not in its way; before its first use none did.
+    let is_older = |agent: &Agent| token.first_cluster.is_none() || agent.created_at < token.created_at;
+    let had_agents = agents.bound_to(uid).any(|agent| is_older(&agent.doc));
     if was_made_known || had_agents {
         return Err(for_another_cluster(uid, "one that names no cluster, while this one has agents already"));
     }

@@ -54,7 +54,8 @@ pub async fn attempt(
 async fn made(gateway: &Gateway, token: &JoinTokenRecord, key: &str) -> Result<Option<Agent>, SessionEnd> {
     let app = &gateway.app;
     let docs = app.docs().await.map_err(unavailable)?;
-    let others = docs.agents.iter().map(|agent| &agent.doc).filter(|agent| is_it(agent, token, key));
+    let others = docs.agents.joining_with(token.id).map(|agent| &agent.doc);
+    let others = others.filter(|agent| is_it(agent, token, key));
     for id in token.used_by.into_iter().chain(others.map(|agent| agent.id)) {
         let stored = app.store().get::<Agent>(id).await.map_err(unavailable)?;
         if let Some(agent) = stored.map(|agent| agent.doc).filter(|agent| is_it(agent, token, key)) {

@@ -36,11 +36,7 @@ pub async fn attempt(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<At
     let cluster = docs.clusters.iter().find(|cluster| cluster.doc.uid == uid).cloned();
     let known = cluster.as_ref().and_then(|cluster| cluster.doc.identity.clone());
     // Whoever speaks for a cluster already keeps it from whoever merely has some token: as for agents without a proof.
-    let is_taken = known.is_some()
-        || docs
-            .agents
-            .iter()
-            .any(|agent| agent.doc.bound_cluster.as_deref() == Some(uid) && agent.doc.revoked_at.is_none());
+    let is_taken = known.is_some() || docs.agents.bound_to(uid).next().is_some();
     let by_known = known.as_ref().map(|known| prove(request, &known.keys, Some(known), app));
     let (pod, founds) = match by_known {
         Some(Ok(pod)) => (pod, None),
@@ -233,7 +229,7 @@ fn prepare(
     let issued = app.keys.ca.issue_pod_agent(id, uid, &pod, &request.csr_der, now).map_err(bad_request)?;
     let name = there.map_or_else(
         || {
-            let agents = (docs.agents.as_slice(), &app.sessions.connected());
+            let agents = (&docs.agents, &app.sessions.connected());
             attestation::agent_name(agents, uid, &pod, id, MAX_AGENT_NAME)
         },
         |agent| agent.doc.name.clone(),

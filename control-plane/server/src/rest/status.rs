@@ -118,7 +118,7 @@ fn clusters(fleet: &Fleet) -> Vec<ClusterHealth> {
 
 fn agents(fleet: &Fleet) -> AgentCounts {
     let mut counts = AgentCounts::default();
-    for agent in &fleet.docs.agents {
+    for agent in fleet.docs.agents.iter() {
         if agent.doc.revoked_at.is_some() {
             counts.revoked += 1;
         } else {

@@ -131,7 +131,7 @@ async fn a_session_ends_with_its_certificate_unless_that_was_renewed() {
     let mut identity = ask(&plane, &key, &join, cluster.sign(&claims("a")), cluster.keys()).await.unwrap();
     let app = plane.app();
     let agent: AgentId = identity.id.parse().unwrap();
-    let known = app.docs().await.unwrap().agents[0].doc.pod.clone().unwrap();
+    let known = app.docs().await.unwrap().agents.iter().next().unwrap().doc.pod.clone().unwrap();
     // One that was made an hour ago less three seconds.
     let made = app.now() - Duration::from_secs(3_597);
     let ends_soon = app.keys.ca.issue_pod_agent(agent, UID, &known, &csr(&identity.key), made).unwrap();

@@ -121,7 +121,8 @@ fn what_an_agent_sent_before_its_cluster_was_removed_does_not_make_that_known_ag
         jobs_per_hour: Some(7),
         ..Default::default()
     };
-    let known = crate::directory::Known { agents: &[agent.clone().into()], clusters: &[] };
+    let agents = [agent.clone()].into_iter().collect();
+    let known = crate::directory::Known { agents: &agents, clusters: &[] };
     let (changes, denied) = crate::directory::status(known, &agent, &said, lab.now);
     assert!(changes.is_empty() && denied.is_none(), "{changes:?}");
 }
@@ -143,7 +144,8 @@ fn a_cluster_is_made_known_with_the_agent_that_says_so_as_it_was_read() {
     };
     agent.doc.cluster_uid = Some(CLUSTER.into());
     agent.doc.bound_cluster = Some(CLUSTER.into());
-    let known = crate::directory::Known { agents: &[agent.clone().into()], clusters: &[] };
+    let agents = [agent.clone()].into_iter().collect();
+    let known = crate::directory::Known { agents: &agents, clusters: &[] };
     let (changes, denied) = crate::directory::hello(known, &agent, &said, lab.now);
     assert!(denied.is_none());
     assert_eq!(changes.clusters.len(), 1);

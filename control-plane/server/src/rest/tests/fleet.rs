@@ -373,7 +373,7 @@ async fn a_pod_whose_enrolment_is_under_way_goes_with_its_cluster() {
     let enrolling = api.app.removal.read().await;
     let enrols = async {
         tokio::task::yield_now().await;
-        let known = api.app.docs().await.unwrap().agents[0].doc.clone();
+        let known = api.app.docs().await.unwrap().agents.iter().next().unwrap().doc.clone();
         let agent =
             Agent { id: id("agt", 9), name: "n5".into(), bound_cluster: Some(CLUSTER.into()), ..known };
         let agents = vec![Versioned::new(agent)];

@@ -73,7 +73,7 @@ async fn agents_are_told_as_soon_as_it_is_stored() {
     let api = TestApi::with(site()).await;
     api.app.docs().await.unwrap();
     let mut told = api.app.documents.paused();
-    let agent = api.app.docs().await.unwrap().agents[0].doc.clone();
+    let agent = api.app.docs().await.unwrap().agents.iter().next().unwrap().doc.clone();
     assert!(!told.borrow_and_update().as_ref().unwrap().frame_for(agent.id).paused);
     order(&api, "pause", json!({"fleet": true, "reason": "disks"})).await.ok();
     assert!(told.has_changed().unwrap());

@@ -1,0 +1,228 @@
+//! All agents in the store's order, with what finds one of many thousands without a look at the others.
+//!
+//! A copy shares everything with what it was copied from, and a change copies the way to what it changes: neither costs more
+//! with ten thousand agents than with ten.
+
+use jiff::Timestamp;
+use nimbus_protocol::ids::{AgentId, TokenId};
+use nimbus_protocol::to_micros;
+use rpds::{HashTrieMapSync, RedBlackTreeSetSync, VectorSync};
+
+use super::{Agent, SharedAgent, Versioned};
+
+/// All agents, oldest first, then by id.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Agents {
+    list: VectorSync<SharedAgent>,
+    places: HashTrieMapSync<AgentId, usize>,
+    known_by: RedBlackTreeSetSync<(Key, AgentId)>,
+}
+
+/// What an agent is looked for by, beside its id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    /// The name of one that is not revoked.
+    Name(Box<str>),
+    /// The cluster that one that is not revoked is bound to.
+    Cluster(Box<str>),
+    /// The join token that one that is not revoked came with, until it said hello.
+    Token(TokenId),
+    /// The UID of its pod, also of one that is revoked.
+    Pod(Box<str>),
+}
+
+impl Key {
+    fn all_of(agent: &Agent) -> impl Iterator<Item = (Self, AgentId)> {
+        let Agent { id, name, bound_cluster, joining_with, pod, revoked_at, .. } = agent;
+        let while_not_revoked = [
+            Some(Self::Name(name.as_str().into())),
+            bound_cluster.as_deref().map(|uid| Self::Cluster(uid.into())),
+            joining_with.map(Self::Token),
+        ];
+        let while_not_revoked = while_not_revoked.into_iter().filter(|_| revoked_at.is_none());
+        let pod = pod.as_ref().map(|pod| Self::Pod(pod.uid.as_str().into()));
+        while_not_revoked.chain([pod]).flatten().map(|key| (key, *id))
+    }
+}
+
+impl Agents {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Is there none?
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All of them, also those that are revoked.
+    pub fn iter(&self) -> impl Iterator<Item = &SharedAgent> {
+        self.list.iter()
+    }
+
+    /// One of them, also one that is revoked.
+    pub fn get(&self, id: AgentId) -> Option<&SharedAgent> {
+        self.list.get(*self.places.get(&id)?)
+    }
+
+    /// Those of this name that are not revoked: one, as a rule.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = &Versioned<Agent>> {
+        self.known_by(Key::Name(name.into()))
+    }
+
+    /// Those that are bound to this cluster and not revoked.
+    pub fn bound_to(&self, cluster: &str) -> impl Iterator<Item = &Versioned<Agent>> {
+        self.known_by(Key::Cluster(cluster.into()))
+    }
+
+    /// Those that this join token made, that are not revoked, and that did not say hello yet.
+    pub fn joining_with(&self, token: TokenId) -> impl Iterator<Item = &Versioned<Agent>> {
+        self.known_by(Key::Token(token))
+    }
+
+    /// Those of a pod of this UID, in whatever cluster, also revoked ones.
+    pub fn of_pod(&self, uid: &str) -> impl Iterator<Item = &Versioned<Agent>> {
+        self.known_by(Key::Pod(uid.into()))
+    }
+
+    fn known_by(&self, key: Key) -> impl Iterator<Item = &Versioned<Agent>> {
+        let first = (key.clone(), AgentId::of_bytes([0; 16]));
+        let all = self.known_by.range(first..).take_while(move |(its, _)| *its == key);
+        all.filter_map(|(_, id)| self.get(*id)).map(AsRef::as_ref)
+    }
+
+    /// Takes in an agent that is new or changed.
+    pub fn put(&mut self, agent: SharedAgent) {
+        let place = self.places.get(&agent.doc.id).copied();
+        let before = place.and_then(|place| self.list.get(place));
+        let stays = match before {
+            Some(before) => order(&before.doc) == order(&agent.doc),
+            None => self.list.last().is_none_or(|last| order(&last.doc) <= order(&agent.doc)),
+        };
+        if !stays {
+            // By a clock that went back: the places of many change.
+            let others = self.list.iter().filter(|other| other.doc.id != agent.doc.id).cloned();
+            *self = others.chain([agent.clone()]).collect();
+            return;
+        }
+        let gone: Vec<_> = before.into_iter().flat_map(|before| Key::all_of(&before.doc)).collect();
+        for key in gone {
+            self.known_by.remove_mut(&key);
+        }
+        for key in Key::all_of(&agent.doc) {
+            self.known_by.insert_mut(key);
+        }
+        match place {
+            Some(place) => _ = self.list.set_mut(place, agent),
+            None => {
+                self.places.insert_mut(agent.doc.id, self.list.len());
+                self.list.push_back_mut(agent);
+            }
+        }
+    }
+}
+
+/// The store's order.
+fn order(agent: &Agent) -> (i64, AgentId) {
+    let created: Timestamp = agent.created_at;
+    (to_micros(created), agent.id)
+}
+
+impl FromIterator<SharedAgent> for Agents {
+    fn from_iter<I: IntoIterator<Item = SharedAgent>>(agents: I) -> Self {
+        let mut sorted: Vec<SharedAgent> = agents.into_iter().collect();
+        sorted.sort_by_key(|agent| order(&agent.doc));
+        let mut all = Self::default();
+        sorted.into_iter().for_each(|agent| all.put(agent));
+        all
+    }
+}
+
+impl FromIterator<Versioned<Agent>> for Agents {
+    fn from_iter<I: IntoIterator<Item = Versioned<Agent>>>(agents: I) -> Self {
+        agents.into_iter().map(SharedAgent::new).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{AgentKind, PodOrigin};
+
+    fn agent(n: u8, name: u8) -> Agent {
+        let id = AgentId::of_bytes([n; 16]);
+        let name = format!("agent-{name}");
+        Agent { name, ..Agent::new(id, AgentKind::Cluster, Timestamp::UNIX_EPOCH) }
+    }
+
+    #[test]
+    fn one_that_is_revoked_is_found_by_its_id_and_its_pod_alone() {
+        let token = TokenId::of_bytes([7; 16]);
+        let mut one = agent(1, 1);
+        (one.bound_cluster, one.joining_with) = (Some("u1".to_owned()), Some(token));
+        one.pod = Some(PodOrigin {
+            namespace: "nimbus-system".to_owned(),
+            name: "nimbus-agent-x".to_owned(),
+            uid: "p1".to_owned(),
+            service_account: "nimbus-agent".to_owned(),
+            node: None,
+        });
+        let mut all: Agents = [Versioned::new(one.clone())].into_iter().collect();
+        let found = |all: &Agents| {
+            let counts = (all.named("agent-1").count(), all.bound_to("u1").count());
+            (counts, all.joining_with(token).count(), all.of_pod("p1").count(), all.get(one.id).is_some())
+        };
+        assert_eq!(found(&all), ((1, 1), 1, 1, true));
+        assert_eq!((all.named("agent-").count(), all.named("agent-11").count()), (0, 0));
+        all.put(Versioned::new(Agent { revoked_at: Some(Timestamp::UNIX_EPOCH), ..one.clone() }).into());
+        assert_eq!(found(&all), ((0, 0), 0, 1, true));
+        assert_eq!(all.len(), 1);
+    }
+
+    /// One change: which agent, its name, when it was made, whether it is revoked, and to which cluster it is bound.
+    type Change = (u8, u8, i64, bool, Option<u8>);
+
+    fn changes() -> impl Strategy<Value = Vec<Change>> {
+        let change = (0_u8..6, 0_u8..3, 0_i64..3, any::<bool>(), proptest::option::of(0_u8..3));
+        proptest::collection::vec(change, 0..40)
+    }
+
+    proptest! {
+        /// Whatever changes in whatever order: what is found is what a look at each of them finds.
+        #[test]
+        fn what_is_found_is_what_a_look_at_each_finds(changes in changes()) {
+            let (mut all, mut plain) = (Agents::default(), std::collections::BTreeMap::new());
+            for (n, name, second, is_revoked, cluster) in changes {
+                let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second);
+                let bound_cluster = cluster.map(|cluster| format!("u{cluster}"));
+                let revoked_at = is_revoked.then_some(at);
+                let next = Agent { created_at: at, revoked_at, bound_cluster, ..agent(n, name) };
+                let before = all.clone();
+                all.put(Versioned::new(next.clone()).into());
+                prop_assert_eq!(before.len(), plain.len(), "a copy does not change");
+                plain.insert(next.id, next);
+            }
+            prop_assert_eq!(&all, &plain.values().cloned().map(Versioned::new).collect::<Agents>());
+            let mut ordered: Vec<&Agent> = plain.values().collect();
+            ordered.sort_by_key(|agent| (agent.created_at, agent.id));
+            prop_assert_eq!(all.iter().map(|agent| &agent.doc).collect::<Vec<_>>(), ordered);
+            for n in 0..6_u8 {
+                let id = AgentId::of_bytes([n; 16]);
+                prop_assert_eq!(all.get(id).map(|agent| &agent.doc), plain.get(&id));
+            }
+            for n in 0..3_u8 {
+                let (name, uid) = (format!("agent-{n}"), format!("u{n}"));
+                let ids = |found: &mut dyn Iterator<Item = &Versioned<Agent>>| found.map(|agent| agent.doc.id).collect::<Vec<_>>();
+                let looked = |is: &dyn Fn(&Agent) -> bool| {
+                    plain.values().filter(|it| it.revoked_at.is_none() && is(it)).map(|it| it.id).collect::<Vec<_>>()
+                };
+                prop_assert_eq!(ids(&mut all.named(&name)), looked(&|it| it.name == name));
+                prop_assert_eq!(ids(&mut all.bound_to(&uid)), looked(&|it| it.bound_cluster.as_deref() == Some(&uid)));
+            }
+        }
+    }
+}
