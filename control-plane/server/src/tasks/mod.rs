@@ -59,6 +59,9 @@ pub struct Engine {
     /// World version, revision of the documents and generation of the sessions of the last decision.
     seen: (u64, u64, u64),
     ticks: u32,
+    /// Nobody has looked yet since the last tick which agents' pods are gone: each look goes over all agents, and one that
+    /// comes must not pay for all that are there.
+    pods_due: bool,
     /// Something was decided since the last rest.
     acted: bool,
 }
@@ -74,6 +77,7 @@ impl Engine {
             dispatch: dispatch::Dispatch::default(),
             seen: (0, 0, 0),
             ticks: 0,
+            pods_due: true,
             acted: false,
         }
     }
@@ -138,6 +142,7 @@ impl Engine {
         let mut due = false;
         if ticked {
             self.ticks = self.ticks.wrapping_add(1);
+            self.pods_due = true;
             due = self.ticks.is_multiple_of(QUIET_TICKS) || app.docs().await?.has_deadlines();
         }
         for _ in 0..MAX_ROUNDS {
@@ -152,7 +157,9 @@ impl Engine {
             }
             due = false;
             self.acted |= decide(app, "expire", |s, now, _| remediation::expire(s, now)).await?;
-            pods::pass(app).await?;
+            if self.pods_due {
+                self.pods_due = pods::pass(app).await?;
+            }
             self.acted |= decide(app, "incidents", |s, now, ids| remediation::incidents(s, now, ids)).await?;
             if decide(app, "plans", |s, now, ids| remediation::plans(s, now, ids)).await? {
                 self.acted = true;
