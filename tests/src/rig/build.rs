@@ -15,7 +15,7 @@ use std::time::{Instant, SystemTime};
 use anyhow::Context as _;
 
 /// Kubernetes' version, which the programs cannot know by themselves when built as a module.
-const KUBERNETES: (&str, &str, &str) = ("v1.36.3", "1", "36");
+const KUBERNETES: (&str, &str, &str) = ("v1.37.2", "1", "37");
 
 /// Each program with the package that it is built from.
 const PROGRAMS: [(&str, &str); 6] = [
