@@ -59,8 +59,10 @@ pub fn may_report_for(agents: &Agents, agent: &Agent, cluster: &str) -> Result<(
         Some(own) => return Err(Denied::BoundElsewhere(own.clone())),
         None => {}
     }
-    let mut others = agents.bound_to(cluster).filter(|other| other.doc.id != agent.id);
-    others.next().map_or(Ok(()), |other| Err(Denied::Taken(other.doc.name.clone())))
+    let others = agents.bound_to(cluster).map(|other| &other.doc).filter(|other| other.id != agent.id);
+    // The oldest of them, so that its name does not change as others come.
+    let first = others.min_by_key(|other| (other.created_at, other.id));
+    first.map_or(Ok(()), |other| Err(Denied::Taken(other.name.clone())))
 }
 
 /// May `agent` say what was measured on `node` of its cluster? The agent of that node alone, as its pod's service account
@@ -76,7 +78,7 @@ pub fn may_measure(agents: &Agents, inventory: Option<&Inventory>, agent: AgentI
 /// An agent's first facts may be read before its documents say which cluster it is bound to: then the facts say it.
 #[derive(Debug, Default)]
 pub struct Bindings {
-    /// What agents named that the documents bound to no cluster then. It stands unless another agent is bound to that by now.
+    /// What agents named that the documents bind to no cluster yet. It stands until another agent is bound to that.
     named_first: HashMap<AgentId, String>,
 }
 
@@ -93,6 +95,17 @@ pub struct Unbound {
 }
 
 impl Bindings {
+    /// Takes what the documents say now: what an agent named first is over once they bind it, or another one to that.
+    pub fn follow(&mut self, agents: &Agents) {
+        self.named_first.retain(|id, named| {
+            let known = agents.get(*id).map(|agent| &agent.doc);
+            known.is_some_and(|agent| {
+                let is_open = agent.bound_cluster.is_none() && agent.revoked_at.is_none();
+                is_open && may_report_for(agents, agent, named).is_ok()
+            })
+        });
+    }
+
     /// May this agent's facts of a cluster be taken? Facts of its own host, without a cluster, always may. Nothing of a
     /// revoked agent may.
     pub fn may_report(&mut self, agents: &Agents, agent: AgentId, cluster: &str) -> bool {
@@ -103,9 +116,6 @@ impl Bindings {
         }
         if cluster.is_empty() {
             return true;
-        }
-        if known.is_some_and(|agent| agent.bound_cluster.is_some()) {
-            self.named_first.remove(&agent);
         }
         if let Some(own) = self.of(agents, agent) {
             return own == cluster;
@@ -236,7 +246,14 @@ mod tests {
         assert!(!bindings.may_report(&all, unknown, "u3"));
         // The documents bound the other one to that cluster meanwhile.
         let all = of([&one, &agent(2, Some("u1"))]);
+        bindings.follow(&all);
         assert!(!bindings.may_report(&all, one.doc.id, "u1") && bindings.may_report(&all, two.doc.id, "u1"));
+        // What it named first is over for good, also where that other one is revoked.
+        let mut gone = agent(2, Some("u1"));
+        Arc::make_mut(&mut gone).doc.revoked_at = Some(Timestamp::UNIX_EPOCH);
+        let all = of([&one, &gone]);
+        bindings.follow(&all);
+        assert!(bindings.may_report(&all, one.doc.id, "u2") && !bindings.may_report(&all, one.doc.id, "u1"));
     }
 
     #[test]

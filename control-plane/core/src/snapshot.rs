@@ -196,7 +196,7 @@ impl<'a> Snapshot<'a> {
                 .map(|a| &a.doc)
                 .filter(|a| a.leading && a.revoked_at.is_none() && a.cluster_uid.as_ref() == Some(uid))
                 .filter(|a| self.connected.contains(&a.id))
-                .max_by_key(|a| a.lease_term)
+                .max_by_key(|a| (a.lease_term, a.created_at, a.id))
                 .ok_or_else(|| format!("no connected agent leads cluster {name}")),
         }
     }

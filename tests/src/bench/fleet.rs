@@ -19,8 +19,10 @@ const AT_ONCE: usize = 16;
 const SINGLY: usize = 50;
 /// Longest time for one agent to enrol or to connect: beyond it the run ends in an error instead of waiting on.
 const EACH: Duration = Duration::from_mins(1);
-/// How long it is watched what the agents need that are connected already, before more come.
-pub const QUIET: Duration = Duration::from_secs(5);
+/// How long it is watched what the agents need that are connected already, before more come: each sends once in it.
+pub const QUIET: Duration = KEEP_ALIVE;
+/// What one phase leaves over, connections that close and decisions about them, is not counted as the next one's.
+const SETTLE: Duration = Duration::from_secs(1);
 /// Between two lines about those that are held.
 const TELL: Duration = Duration::from_secs(30);
 
@@ -99,6 +101,7 @@ impl Fleet {
         let identities: Vec<Identity> = joining.buffer_unordered(AT_ONCE).try_collect().await?;
         let enrolled_a_second = rate(identities.len(), begun);
         let enrolling_took_ms = meter.each_ms(identities.len(), used, begun)?;
+        tokio::time::sleep(SETTLE).await;
         let used = meter.now()?;
         let begun = Instant::now();
         let connecting = futures::stream::iter(&identities).map(|identity| connect(plane.quic(), identity));

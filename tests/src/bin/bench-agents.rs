@@ -244,7 +244,8 @@ fn notes(report: &mut Report, options: &Options, steps: &[Step], peers: usize) {
     ));
     report.note(format!(
         "Those that are connected already send their keep-alives from the same cores meanwhile, which a rate shows and the \
-         processor time does not: what they need was measured for {} s before each step, and is taken off.",
+         processor time does not: what they need was measured for {} s before each step, and is taken off. A phase that is shorter has more of them \
+         or fewer.",
         QUIET.as_secs()
     ));
     if peers > 0 {

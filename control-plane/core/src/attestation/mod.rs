@@ -11,15 +11,13 @@ mod gone;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use nimbus_protocol::ids::AgentId;
 
 use crate::model::{Agent, Agents, ClusterIdentity, PodOrigin, Versioned};
 use crate::world::Inventory;
 pub use claims::{Audience, Bound, Claims, KubernetesClaims};
-pub use gone::{KEPT_PODLESS, gone};
+pub use gone::{KEPT_PODLESS, gone, is_gone};
 
 /// Whom a token has to be made for.
 pub const AUDIENCE: &str = nimbus_protocol::join::SERVICE_ACCOUNT_AUDIENCE;
@@ -260,10 +258,11 @@ pub fn is_seen(pod: &PodOrigin, inventory: Option<&Inventory>) -> bool {
 
 /// A name for the agent of `pod` in the cluster `uid` that no other agent has: its node's, cut to what a name may be.
 ///
-/// The agent of the pod before it on that node does not count once it is not connected any more: it ends with its pod, which may be known a moment later, or
-/// never where nobody watches the cluster any more. A node would have another name from then on.
+/// The agent of the pod before it on that node does not count once it `is_away`, not connected any more or of a pod that is gone: it
+/// ends with its pod, which may be known a moment later, or never where nobody watches the cluster any more. A node would have
+/// another name from then on.
 pub fn agent_name(
-    (agents, connected): (&Agents, &BTreeSet<AgentId>),
+    (agents, is_away): (&Agents, impl Fn(&Agent) -> bool),
     uid: &str,
     pod: &PodOrigin,
     id: AgentId,
@@ -274,7 +273,7 @@ pub fn agent_name(
     let text: String = wanted.chars().map(plain).collect();
     let is_before_it = |other: &Agent| {
         let its = other.pod.as_ref().filter(|its| its.node.is_some() && its.node == pod.node);
-        its.is_some() && other.bound_cluster.as_deref() == Some(uid) && !connected.contains(&other.id)
+        its.is_some() && other.bound_cluster.as_deref() == Some(uid) && is_away(other)
     };
     let occupies = |other: &Agent| other.id != id && !is_before_it(other);
     let is_free = |name: &str| !agents.named(name).any(|other| occupies(&other.doc));

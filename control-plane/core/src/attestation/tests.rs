@@ -1,7 +1,5 @@
 //! What a pod's token proves, and what it does not: as many refusals as there are ways to get one from elsewhere.
 
-use std::collections::BTreeSet;
-
 use nimbus_protocol::kind::Body;
 use nimbus_protocol::v1;
 
@@ -183,23 +181,22 @@ fn one_pod_has_one_id() {
 #[test]
 fn an_agent_is_called_as_its_node_and_by_its_id_where_that_is_taken_or_too_long() {
     let id: AgentId = "agt_000000000000000000000000abcdef12".parse().unwrap();
-    let here = BTreeSet::new();
-    assert_eq!(agent_name((&agents([]), &here), UID, &pod(), id, 63), "node-1");
-    assert_eq!(agent_name((&agents([agent(1, None, "")]), &here), UID, &pod(), id, 63), "node-1-abcdef12");
+    let away = |_: &Agent| true;
+    assert_eq!(agent_name((&agents([]), away), UID, &pod(), id, 63), "node-1");
+    assert_eq!(agent_name((&agents([agent(1, None, "")]), away), UID, &pod(), id, 63), "node-1-abcdef12");
     // The agent of the pod before it, although nobody has seen yet that it is gone; one of another cluster is another node's.
     let mut before = agent(1, Some(pod()), "");
     before.doc.bound_cluster = Some(UID.to_owned());
-    assert_eq!(agent_name((&agents([before.clone()]), &here), UID, &pod(), id, 63), "node-1");
-    assert_eq!(agent_name((&agents([before.clone()]), &here), "another", &pod(), id, 63), "node-1-abcdef12");
-    let both = BTreeSet::from([before.doc.id]);
-    let name = agent_name((&agents([before.clone()]), &both), UID, &pod(), id, 63);
+    assert_eq!(agent_name((&agents([before.clone()]), away), UID, &pod(), id, 63), "node-1");
+    assert_eq!(agent_name((&agents([before.clone()]), away), "another", &pod(), id, 63), "node-1-abcdef12");
+    let name = agent_name((&agents([before.clone()]), |_: &Agent| false), UID, &pod(), id, 63);
     assert_eq!(name, "node-1-abcdef12", "two that are connected have two names");
     // Where the token does not say the node, nothing shows that it is the same.
     let nameless = PodOrigin { node: None, name: "node-1".into(), ..pod() };
-    assert_eq!(agent_name((&agents([before]), &here), UID, &nameless, id, 63), "node-1-abcdef12");
+    assert_eq!(agent_name((&agents([before]), away), UID, &nameless, id, 63), "node-1-abcdef12");
     let mut long = pod();
     long.node = Some("n".repeat(100));
-    let name = agent_name((&agents([]), &here), UID, &long, id, 63);
+    let name = agent_name((&agents([]), away), UID, &long, id, 63);
     assert!(name.len() == 63 && name.ends_with("-abcdef12"), "{name}");
 }
 

@@ -95,30 +95,48 @@ impl Agents {
     /// Takes in an agent that is new or changed.
     pub fn put(&mut self, agent: SharedAgent) {
         let place = self.places.get(&agent.doc.id).copied();
-        let before = place.and_then(|place| self.list.get(place));
-        let stays = match before {
-            Some(before) => order(&before.doc) == order(&agent.doc),
-            None => self.list.last().is_none_or(|last| order(&last.doc) <= order(&agent.doc)),
-        };
-        if !stays {
-            // By a clock that went back: the places of many change.
-            let others = self.list.iter().filter(|other| other.doc.id != agent.doc.id).cloned();
-            *self = others.chain([agent.clone()]).collect();
-            return;
+        let before = place.and_then(|place| Some((place, self.list.get(place)?.clone())));
+        match before {
+            None => self.add(agent),
+            Some((place, before)) if order(&before.doc) == order(&agent.doc) => {
+                self.known_by_instead(&before.doc, &agent.doc);
+                self.list.set_mut(place, agent);
+            }
+            // Nothing changes when an agent was made; were it so, the places of many would change.
+            Some(_) => {
+                let others = self.list.iter().filter(|other| other.doc.id != agent.doc.id).cloned();
+                *self = others.chain([agent.clone()]).collect();
+            }
         }
-        let gone: Vec<_> = before.into_iter().flat_map(|before| Key::all_of(&before.doc)).collect();
-        for key in gone {
-            self.known_by.remove_mut(&key);
+    }
+
+    /// Adds one where it belongs: behind the last as a rule, and before those that were made a moment later and committed
+    /// earlier, as happens where several enrol at once. By a clock that went back, those are all that came since.
+    fn add(&mut self, agent: SharedAgent) {
+        let mut later = Vec::new();
+        while let Some(last) = self.list.last().filter(|last| order(&last.doc) > order(&agent.doc)).cloned() {
+            later.push(last);
+            self.list.drop_last_mut();
         }
         for key in Key::all_of(&agent.doc) {
             self.known_by.insert_mut(key);
         }
-        match place {
-            Some(place) => _ = self.list.set_mut(place, agent),
-            None => {
-                self.places.insert_mut(agent.doc.id, self.list.len());
-                self.list.push_back_mut(agent);
-            }
+        for agent in std::iter::once(agent).chain(later.into_iter().rev()) {
+            self.places.insert_mut(agent.doc.id, self.list.len());
+            self.list.push_back_mut(agent);
+        }
+    }
+
+    fn known_by_instead(&mut self, before: &Agent, after: &Agent) {
+        let (before, after): (Vec<_>, Vec<_>) = (Key::all_of(before).collect(), Key::all_of(after).collect());
+        if before == after {
+            return;
+        }
+        for key in before {
+            self.known_by.remove_mut(&key);
+        }
+        for key in after {
+            self.known_by.insert_mut(key);
         }
     }
 }
@@ -134,7 +152,9 @@ impl FromIterator<SharedAgent> for Agents {
         let mut sorted: Vec<SharedAgent> = agents.into_iter().collect();
         sorted.sort_by_key(|agent| order(&agent.doc));
         let mut all = Self::default();
-        sorted.into_iter().for_each(|agent| all.put(agent));
+        for agent in sorted {
+            all.put(agent);
+        }
         all
     }
 }
@@ -159,18 +179,22 @@ mod tests {
         Agent { name, ..Agent::new(id, AgentKind::Cluster, Timestamp::UNIX_EPOCH) }
     }
 
+    fn pod(uid: &str) -> PodOrigin {
+        PodOrigin {
+            namespace: "nimbus-system".to_owned(),
+            name: "nimbus-agent-x".to_owned(),
+            uid: uid.to_owned(),
+            service_account: "nimbus-agent".to_owned(),
+            node: None,
+        }
+    }
+
     #[test]
     fn one_that_is_revoked_is_found_by_its_id_and_its_pod_alone() {
         let token = TokenId::of_bytes([7; 16]);
         let mut one = agent(1, 1);
         (one.bound_cluster, one.joining_with) = (Some("u1".to_owned()), Some(token));
-        one.pod = Some(PodOrigin {
-            namespace: "nimbus-system".to_owned(),
-            name: "nimbus-agent-x".to_owned(),
-            uid: "p1".to_owned(),
-            service_account: "nimbus-agent".to_owned(),
-            node: None,
-        });
+        one.pod = Some(pod("p1"));
         let mut all: Agents = [Versioned::new(one.clone())].into_iter().collect();
         let found = |all: &Agents| {
             let counts = (all.named("agent-1").count(), all.bound_to("u1").count());
@@ -183,7 +207,7 @@ mod tests {
         assert_eq!(all.len(), 1);
     }
 
-    /// One change: which agent, its name, when it was made, whether it is revoked, and to which cluster it is bound.
+    /// One change: which agent, its name, when it was made, whether it is revoked, and its cluster, token and pod.
     type Change = (u8, u8, i64, bool, Option<u8>);
 
     fn changes() -> impl Strategy<Value = Vec<Change>> {
@@ -200,7 +224,10 @@ mod tests {
                 let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second);
                 let bound_cluster = cluster.map(|cluster| format!("u{cluster}"));
                 let revoked_at = is_revoked.then_some(at);
-                let next = Agent { created_at: at, revoked_at, bound_cluster, ..agent(n, name) };
+                let joining_with = cluster.map(|cluster| TokenId::of_bytes([cluster; 16]));
+                let pod = cluster.map(|cluster| pod(&format!("p{cluster}")));
+                let next =
+                    Agent { created_at: at, revoked_at, bound_cluster, joining_with, pod, ..agent(n, name) };
                 let before = all.clone();
                 all.put(Versioned::new(next.clone()).into());
                 prop_assert_eq!(before.len(), plain.len(), "a copy does not change");
@@ -221,7 +248,11 @@ mod tests {
                     plain.values().filter(|it| it.revoked_at.is_none() && is(it)).map(|it| it.id).collect::<Vec<_>>()
                 };
                 prop_assert_eq!(ids(&mut all.named(&name)), looked(&|it| it.name == name));
-                prop_assert_eq!(ids(&mut all.bound_to(&uid)), looked(&|it| it.bound_cluster.as_deref() == Some(&uid)));
+                let is_bound = |it: &Agent| it.bound_cluster.as_deref() == Some(&uid);
+                prop_assert_eq!(ids(&mut all.bound_to(&uid)), looked(&is_bound));
+                prop_assert_eq!(ids(&mut all.joining_with(TokenId::of_bytes([n; 16]))), looked(&is_bound));
+                let of_pod = plain.values().filter(|it| is_bound(it)).map(|it| it.id).collect::<Vec<_>>();
+                prop_assert_eq!(ids(&mut all.of_pod(&format!("p{n}"))), of_pod, "also revoked ones");
             }
         }
     }

@@ -148,11 +148,12 @@ fn becomes_bound(token: &JoinTokenRecord) -> bool {
     token.uses > 1 && token.cluster.is_none() && token.first_cluster.is_none()
 }
 
-/// Who speaks for clusters, as it is stored: what is kept in memory follows a commit a moment later.
-async fn stored(app: &App) -> Result<(Vec<Versioned<Cluster>>, Agents), SessionEnd> {
+/// The clusters, and who is bound to this one, as it is stored: what is kept in memory follows a commit a moment later.
+async fn stored(app: &App, uid: &str) -> Result<(Vec<Versioned<Cluster>>, Agents), SessionEnd> {
     let clusters = app.store().all::<Cluster>().await.map_err(unavailable)?;
     let agents = app.store().all::<Agent>().await.map_err(unavailable)?;
-    Ok((clusters, agents.into_iter().collect()))
+    let of_it = agents.into_iter().filter(|agent| agent.doc.bound_cluster.as_deref() == Some(uid));
+    Ok((clusters, of_it.collect()))
 }
 
 /// The cluster that a token of several uses is for from now on, if nobody named one: the one that its first agent says.
@@ -189,7 +190,8 @@ async fn prepare(
     let docs = app.docs().await.map_err(unavailable)?;
     let said = request.cluster_uid.as_str();
     let first_cluster = if becomes_bound(&token.doc) && is_cluster_uid(said) {
-        let (clusters, agents) = stored(app).await?;
+        // It becomes bound to what is said, as it is bound to nothing yet.
+        let (clusters, agents) = stored(app, said).await?;
         first_cluster(&clusters, &agents, &token.doc, said)?
     } else {
         first_cluster(&docs.clusters, &docs.agents, &token.doc, said)?

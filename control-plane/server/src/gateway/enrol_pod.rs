@@ -10,7 +10,7 @@ use nimbus_control_core::model::{
     Agent, AgentKind, AuditDraft, ChangeSet, Cluster, ClusterIdentity, JoinTokenRecord, MAX_AGENT_NAME, Mode,
     PodOrigin, Versioned,
 };
-use nimbus_control_core::world::is_cluster_uid;
+use nimbus_control_core::world::{Inventory, World, is_cluster_uid};
 use nimbus_protocol::join::JoinToken;
 use nimbus_protocol::v1;
 
@@ -54,11 +54,9 @@ pub async fn attempt(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<At
             None => return Err(no_token(gateway, request, is_taken).await),
         },
     };
-    let connected = app.sessions.connected();
     let (there, is_seen) = {
         let world = app.view.read();
-        let led =
-            world.clusters.get(uid).filter(|it| it.leader.is_some_and(|leader| connected.contains(&leader)));
+        let led = led(app, &world, uid);
         (attestation::is_there(&pod, led), attestation::is_seen(&pod, led))
     };
     if let Err(why) = there {
@@ -68,6 +66,12 @@ pub async fn attempt(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<At
         Ok(attempt) => Ok(attempt),
         Err(end) => Err(audited(gateway, request, end).await),
     }
+}
+
+/// What is known of a cluster whose leading agent is connected.
+fn led<'a>(app: &App, world: &'a World, uid: &str) -> Option<&'a Inventory> {
+    let is_here = |leader| app.sessions.number(leader).is_some();
+    world.clusters.get(uid).filter(|inventory| inventory.leader.is_some_and(is_here))
 }
 
 /// The join token that may make the cluster's keys known, or replace the `known` ones; `None` where none holds.
@@ -229,8 +233,12 @@ fn prepare(
     let issued = app.keys.ca.issue_pod_agent(id, uid, &pod, &request.csr_der, now).map_err(bad_request)?;
     let name = there.map_or_else(
         || {
-            let agents = (&docs.agents, &app.sessions.connected());
-            attestation::agent_name(agents, uid, &pod, id, MAX_AGENT_NAME)
+            let world = app.view.read();
+            let led = led(app, &world, uid);
+            let is_away = |other: &Agent| {
+                app.sessions.number(other.id).is_none() || attestation::is_gone(other, led, now)
+            };
+            attestation::agent_name((&docs.agents, is_away), uid, &pod, id, MAX_AGENT_NAME)
         },
         |agent| agent.doc.name.clone(),
     );

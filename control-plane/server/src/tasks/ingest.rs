@@ -99,6 +99,7 @@ impl Ingest {
             return;
         }
         self.bound_at = Some(docs.revision);
+        self.bindings.follow(&docs.agents);
         let unbound = self.bindings.unbound(&app.view.read(), &docs.clusters, &docs.agents);
         if unbound == Unbound::default() {
             return;

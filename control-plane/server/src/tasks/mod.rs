@@ -1,7 +1,7 @@
 //! The background tasks that run the decisions. They are level-triggered: each pass looks at the store and the world as
 //! they are, so a restart, a missed wake-up and the steady state take the same path.
 //!
-//! The *engine* runs, in order: clock, ingest, reports, expire, incidents, plans, dispatch. One loop, so that they never compete
+//! The *engine* runs, in order: clock, ingest, reports, expire, gone pods (once a second), incidents, plans, dispatch. One loop, so that they never compete
 //! with each other for a document; a conflict comes only from an operator, and is read again. It runs when it is woken
 //! and once a second; when nothing changed and nothing waits for a time, a pass is skipped, and one that found nothing to do is
 //! followed by a rest. The *maintenance* takes
@@ -62,6 +62,8 @@ pub struct Engine {
     /// Nobody has looked yet since the last tick which agents' pods are gone: each look goes over all agents, and one that
     /// comes must not pay for all that are there.
     pods_due: bool,
+    /// Something was decided without that look: the next tick takes it, also where nothing has changed since.
+    pods_unlooked: bool,
     /// Something was decided since the last rest.
     acted: bool,
 }
@@ -78,6 +80,7 @@ impl Engine {
             seen: (0, 0, 0),
             ticks: 0,
             pods_due: true,
+            pods_unlooked: false,
             acted: false,
         }
     }
@@ -143,7 +146,9 @@ impl Engine {
         if ticked {
             self.ticks = self.ticks.wrapping_add(1);
             self.pods_due = true;
-            due = self.ticks.is_multiple_of(QUIET_TICKS) || app.docs().await?.has_deadlines();
+            due = self.ticks.is_multiple_of(QUIET_TICKS)
+                || self.pods_unlooked
+                || app.docs().await?.has_deadlines();
         }
         for _ in 0..MAX_ROUNDS {
             app.alive.engine().beat();
@@ -157,8 +162,10 @@ impl Engine {
             }
             due = false;
             self.acted |= decide(app, "expire", |s, now, _| remediation::expire(s, now)).await?;
+            self.pods_unlooked = true;
             if self.pods_due {
                 self.pods_due = pods::pass(app).await?;
+                self.pods_unlooked = self.pods_due;
             }
             self.acted |= decide(app, "incidents", |s, now, ids| remediation::incidents(s, now, ids)).await?;
             if decide(app, "plans", |s, now, ids| remediation::plans(s, now, ids)).await? {

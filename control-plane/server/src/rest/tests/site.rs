@@ -60,6 +60,7 @@ pub fn agent(number: u32, name: &str, cluster: bool) -> Agent {
         hostname: format!("{name}.example"),
         version: "0.1.0".into(),
         cluster_uid: cluster.then(|| CLUSTER.to_owned()),
+        bound_cluster: cluster.then(|| CLUSTER.to_owned()),
         leading: cluster,
         lease_term: 3,
         allowed_actions: vec!["restart_pod".into()],
