@@ -185,6 +185,10 @@ impl Kept {
     /// program if it is not, and a release would go on with documents that conflict.
     #[cfg(debug_assertions)]
     async fn check(&self, followed: &Docs, jobs_since: Timestamp) {
+        // Each look reads all agents: with many, one in sixteen commits is looked at.
+        if followed.agents.len() > 200 && !followed.revision.is_multiple_of(16) {
+            return;
+        }
         // A store that does not answer, or that is another control plane's by now, shows with the next commit.
         if let Ok(read) = Docs::read(&self.store, followed.revision, jobs_since).await
             && self.store.check_epoch().await.is_ok()
