@@ -66,8 +66,12 @@ async fn drifted(host: &Host) -> anyhow::Result<Watched> {
             (0..FILES).try_for_each(|n| Ok(std::fs::write(root.join(format!("{n:03}.conf")), "old = 1\n")?))
         })
         .await?;
+    // Each at once: one that was seen empty, between its opening and its writing, is another change that another approval is
+    // asked for.
+    let next = host.dir().join("next.conf");
     for n in 0..FILES {
-        std::fs::write(site.path(&format!("{n:03}.conf")), "new = 1\n")?;
+        std::fs::write(&next, "new = 1\n")?;
+        std::fs::rename(&next, site.path(&format!("{n:03}.conf")))?;
     }
     are_in_state(&site, "waiting_approval").await?;
     Ok(site)
