@@ -3,7 +3,6 @@
 //! A copy shares everything with what it was copied from, and a change copies the way to what it changes: neither costs more
 //! with ten thousand agents than with ten.
 
-use jiff::Timestamp;
 use nimbus_protocol::ids::{AgentId, TokenId};
 use nimbus_protocol::to_micros;
 use rpds::{HashTrieMapSync, RedBlackTreeSetSync, VectorSync};
@@ -143,8 +142,7 @@ impl Agents {
 
 /// The store's order.
 fn order(agent: &Agent) -> (i64, AgentId) {
-    let created: Timestamp = agent.created_at;
-    (to_micros(created), agent.id)
+    (to_micros(agent.created_at), agent.id)
 }
 
 impl FromIterator<SharedAgent> for Agents {
@@ -243,9 +241,12 @@ mod tests {
             }
             for n in 0..3_u8 {
                 let (name, uid) = (format!("agent-{n}"), format!("u{n}"));
-                let ids = |found: &mut dyn Iterator<Item = &Versioned<Agent>>| found.map(|agent| agent.doc.id).collect::<Vec<_>>();
+                let ids = |found: &mut dyn Iterator<Item = &Versioned<Agent>>| {
+                    found.map(|agent| agent.doc.id).collect::<Vec<_>>()
+                };
                 let looked = |is: &dyn Fn(&Agent) -> bool| {
-                    plain.values().filter(|it| it.revoked_at.is_none() && is(it)).map(|it| it.id).collect::<Vec<_>>()
+                    let all = plain.values().filter(|it| it.revoked_at.is_none() && is(it));
+                    all.map(|it| it.id).collect::<Vec<_>>()
                 };
                 prop_assert_eq!(ids(&mut all.named(&name)), looked(&|it| it.name == name));
                 let is_bound = |it: &Agent| it.bound_cluster.as_deref() == Some(&uid);
