@@ -14,6 +14,7 @@ pub mod audit;
 pub mod causes;
 pub mod check;
 pub mod cluster_binding;
+pub mod connected_agents;
 pub mod directory;
 pub mod drift;
 mod fit;

@@ -3,13 +3,12 @@
 //! The server reads the documents with their versions, borrows the world, and hands this over. It also answers
 //! the question that comes before every decision: is this part of the world known well enough?
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
 
 use crate::assessment::Assessment;
+use crate::connected_agents::ConnectedAgents;
 use crate::model::{Agent, Agents, Approval, Cluster, Incident, Job, Mode, Pause, Plan, Scope, Versioned};
 use crate::settings::Settings;
 use crate::world::{Inventory, World};
@@ -40,7 +39,7 @@ pub struct Snapshot<'a> {
     /// Jobs that this very decision has made and that are not stored yet: they count against every cap.
     pub unstored_jobs: &'a [Versioned<Job>],
     /// Agents with a live session, whose observations have all arrived.
-    pub connected: &'a BTreeSet<AgentId>,
+    pub connected: &'a ConnectedAgents,
     /// The figures.
     pub settings: &'a Settings,
 }

@@ -3,13 +3,12 @@
 //! It decides nothing. Every change of a document goes through [`App::commit`], so that the tasks hear of it; every
 //! decision looks through [`App::look`], so that all of them see the same.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use jiff::Timestamp;
+use nimbus_control_core::connected_agents::ConnectedAgents;
 use nimbus_control_core::model::ChangeSet;
 use nimbus_control_core::{Settings, Snapshot};
-use nimbus_protocol::ids::AgentId;
 use nimbus_store::{Committed, Store, StoreError};
 
 use crate::alive::Alive;
@@ -180,7 +179,7 @@ impl App {
     pub fn with_snapshot_as<R>(
         &self,
         docs: &Docs,
-        connected: &BTreeSet<AgentId>,
+        connected: &ConnectedAgents,
         look: impl FnOnce(&Snapshot<'_>) -> R,
     ) -> R {
         let world = self.view.read();

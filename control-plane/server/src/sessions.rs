@@ -2,13 +2,14 @@
 //! which jobs reach a connected agent.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use nimbus_control_core::connected_agents::ConnectedAgents;
 use nimbus_control_core::gateway::CloseReason;
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1;
@@ -128,21 +129,17 @@ pub struct Crowded {
     last: Instant,
 }
 
-/// Generation of the sessions, and of what has caught up: while both are the same, so are the agents that are current.
-type Moment = (u64, u64);
-
 /// All live sessions.
 #[derive(Default)]
 pub struct Sessions {
-    /// Whose observations are all in the world.
+    /// Who is connected, and whose observations are all in the world. Told under the lock of the entries who came and went,
+    /// so that both hold the same agents.
     pub caught_up: CaughtUp,
     entries: Mutex<HashMap<AgentId, Live>>,
     next: AtomicU64,
     changes: AtomicU64,
     over_quic: AtomicUsize,
     over_tcp: AtomicUsize,
-    /// What [`Self::current`] found last, and when.
-    current: Mutex<Option<(Moment, Arc<BTreeSet<AgentId>>)>>,
     crowded: Mutex<Option<Crowded>>,
 }
 
@@ -191,6 +188,7 @@ impl Sessions {
             self.count_over(older.transport).fetch_sub(1, Ordering::Relaxed);
             older.close.send_replace(Some(CloseReason::Replaced));
         }
+        self.caught_up.came(agent);
         drop(entries);
         self.changes.fetch_add(1, Ordering::Release);
         Registration { number, jobs, close, stats }
@@ -203,6 +201,7 @@ impl Sessions {
             && entry.get().number == number
         {
             self.count_over(entry.remove().transport).fetch_sub(1, Ordering::Relaxed);
+            self.caught_up.went(agent);
             drop(entries);
             self.changes.fetch_add(1, Ordering::Release);
         }
@@ -235,29 +234,14 @@ impl Sessions {
     }
 
     /// The agents that are connected now.
-    pub fn connected(&self) -> BTreeSet<AgentId> {
-        self.lock().keys().copied().collect()
+    pub fn connected(&self) -> ConnectedAgents {
+        self.caught_up.connected()
     }
 
     /// The agents that are connected now and whose observations have all arrived: those of which something can be
     /// concluded.
-    ///
-    /// Each decision asks, several in one pass, and there may be many thousands: they are sorted again only when somebody
-    /// came, went or caught up.
-    pub fn current(&self) -> Arc<BTreeSet<AgentId>> {
-        // Taken first: who comes or goes meanwhile makes the answer old, never wrong for longer than until the next question.
-        let moment = (self.generation(), self.caught_up.generation());
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, agents)) = current.as_ref()
-            && *of == moment
-        {
-            return Arc::clone(agents);
-        }
-        let mut agents = self.connected();
-        self.caught_up.only_current(&mut agents);
-        let agents = Arc::new(agents);
-        *current = Some((moment, Arc::clone(&agents)));
-        agents
+    pub fn current(&self) -> ConnectedAgents {
+        self.caught_up.current()
     }
 
     /// How many are connected now.

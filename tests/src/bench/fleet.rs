@@ -19,10 +19,9 @@ const AT_ONCE: usize = 16;
 const SINGLY: usize = 50;
 /// Longest time for one agent to enrol or to connect: beyond it the run ends in an error instead of waiting on.
 const EACH: Duration = Duration::from_mins(1);
-/// How long it is watched what the agents need that are connected already, before more come: each sends once in it.
+/// How long it is watched what the agents need that are connected already, before more come. Each sends once in it, which is
+/// why a phase is measured over a whole multiple of it: in any other time some have sent once more than others.
 pub const QUIET: Duration = KEEP_ALIVE;
-/// What one phase leaves over, connections that close and decisions about them, is not counted as the next one's.
-const SETTLE: Duration = Duration::from_secs(1);
 /// Between two lines about those that are held.
 const TELL: Duration = Duration::from_secs(30);
 
@@ -52,6 +51,17 @@ pub struct Step {
     pub enrolling_took_ms: f64,
     /// The same for each of these connections.
     pub connecting_took_ms: f64,
+    /// What those that were connected already needed before, at both ends.
+    pub quiet: Quiet,
+}
+
+/// What agents need that do nothing but keep their connections open, in shares of one core.
+#[derive(Debug, Clone, Copy)]
+pub struct Quiet {
+    /// Of the control plane.
+    pub plane: f64,
+    /// Of all simulated agents.
+    pub agents: f64,
 }
 
 /// What holding them took.
@@ -95,22 +105,21 @@ impl Fleet {
             self.take(session);
         }
         let meter = Meter::quiet(plane).await?;
-        let used = meter.now()?;
+        let mark = meter.mark()?;
         let begun = Instant::now();
         let joining = futures::stream::iter(from + singly..to).map(|n| join(plane, n));
         let identities: Vec<Identity> = joining.buffer_unordered(AT_ONCE).try_collect().await?;
         let enrolled_a_second = rate(identities.len(), begun);
-        let enrolling_took_ms = meter.each_ms(identities.len(), used, begun)?;
-        tokio::time::sleep(SETTLE).await;
-        let used = meter.now()?;
+        let enrolling_took_ms = meter.each_ms(identities.len(), mark).await?;
+        let mark = meter.mark()?;
         let begun = Instant::now();
         let connecting = futures::stream::iter(&identities).map(|identity| connect(plane.quic(), identity));
         let sessions: Vec<SimSession> = connecting.buffer_unordered(AT_ONCE).try_collect().await?;
         let connected_a_second = rate(sessions.len(), begun);
-        let connecting_took_ms = meter.each_ms(sessions.len(), used, begun)?;
         for session in sessions {
             self.take(session);
         }
+        let connecting_took_ms = meter.each_ms(self.len() - from - singly, mark).await?;
         Ok(Step {
             from,
             to,
@@ -120,6 +129,7 @@ impl Fleet {
             connected_a_second,
             enrolling_took_ms,
             connecting_took_ms,
+            quiet: meter.quiet,
         })
     }
 
@@ -164,27 +174,39 @@ impl Fleet {
 /// The control plane's processor time, beyond what it needs for those that are connected already.
 struct Meter {
     pid: u32,
-    /// Of a core, while nobody comes.
-    quiet_share: f64,
+    quiet: Quiet,
 }
 
 impl Meter {
     async fn quiet(plane: &Plane) -> anyhow::Result<Self> {
-        let pid = plane.pid();
-        let (before, begun) = (usage::processor_time(pid)?, Instant::now());
+        let both = [plane.pid(), std::process::id()];
+        let before = both.map(usage::processor_time);
+        let begun = Instant::now();
         tokio::time::sleep(QUIET).await;
-        let used = usage::processor_time(pid)?.saturating_sub(before);
-        Ok(Self { pid, quiet_share: used.as_secs_f64() / begun.elapsed().as_secs_f64() })
+        let elapsed = begun.elapsed().as_secs_f64();
+        let after = both.map(usage::processor_time);
+        let [plane_before, agents_before] = before;
+        let [plane_after, agents_after] = after;
+        let share = |before: Duration, after: Duration| after.saturating_sub(before).as_secs_f64() / elapsed;
+        let quiet =
+            Quiet { plane: share(plane_before?, plane_after?), agents: share(agents_before?, agents_after?) };
+        Ok(Self { pid: plane.pid(), quiet })
     }
 
-    fn now(&self) -> anyhow::Result<Duration> {
-        usage::processor_time(self.pid)
+    /// Where a phase begins.
+    fn mark(&self) -> anyhow::Result<(Duration, Instant)> {
+        Ok((usage::processor_time(self.pid)?, Instant::now()))
     }
 
+    /// What each of `count` took since the mark, at the end of the [`QUIET`] time that is under way: with the decisions that
+    /// follow, and the keep-alives of those that have come.
     #[allow(clippy::cast_precision_loss, reason = "some thousand agents")]
-    fn each_ms(&self, count: usize, before: Duration, begun: Instant) -> anyhow::Result<f64> {
-        let used = self.now()?.saturating_sub(before).as_secs_f64();
-        let quiet = self.quiet_share * begun.elapsed().as_secs_f64();
+    async fn each_ms(&self, count: usize, (before, begun): (Duration, Instant)) -> anyhow::Result<f64> {
+        let past = begun.elapsed().as_nanos() % QUIET.as_nanos();
+        let rest = QUIET.as_nanos() - past;
+        tokio::time::sleep(Duration::from_nanos(u64::try_from(rest)?)).await;
+        let used = usage::processor_time(self.pid)?.saturating_sub(before).as_secs_f64();
+        let quiet = self.quiet.plane * begun.elapsed().as_secs_f64();
         Ok((used - quiet) * 1e3 / count as f64)
     }
 }

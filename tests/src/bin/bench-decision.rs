@@ -3,11 +3,11 @@
 //! Everything is in this process: observations of a made-up cluster go into the control plane's inventory,
 //! and one pass of diagnose, plan and dispatch is timed. No store, no socket.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use jiff::Timestamp;
 use nimbus_control_core::assessment::Assessment;
+use nimbus_control_core::connected_agents::ConnectedAgents;
 use nimbus_control_core::model::{ActionKind, Agent, AgentKind, Agents, Cluster, Mode, Versioned};
 use nimbus_control_core::remediation::{MAX_JOBS, MAX_OPENED, MAX_PLANNED};
 use nimbus_control_core::settings::{Caps, Settings};
@@ -43,7 +43,7 @@ struct Subject {
     agents: Agents,
     agent: AgentId,
     clusters: Vec<Versioned<Cluster>>,
-    connected: BTreeSet<AgentId>,
+    connected: ConnectedAgents,
     ids: u128,
 }
 
@@ -86,7 +86,7 @@ impl Subject {
             agents: [Versioned { version: 1, doc: agent }].into_iter().collect(),
             agent: id,
             clusters: vec![Versioned { version: 1, doc: cluster }],
-            connected: BTreeSet::from([id]),
+            connected: ConnectedAgents::from([id]),
             ids: 1,
         })
     }

@@ -16,6 +16,7 @@ use crate::assessment::Assessment;
 use crate::audit;
 use crate::causes;
 use crate::check;
+use crate::connected_agents::ConnectedAgents;
 use crate::model::*;
 use crate::remediation::{self, Answer, Decision};
 use crate::settings::Settings;
@@ -80,7 +81,7 @@ pub(crate) struct Lab {
     pub approvals: Table<Approval>,
     pub jobs: Table<Job>,
     pub audit: Vec<AuditRow>,
-    pub connected: BTreeSet<AgentId>,
+    pub connected: ConnectedAgents,
     pub ids: Counter,
     seen: Vec<Body>,
 }
@@ -132,7 +133,7 @@ impl Lab {
             approvals: Table::new(),
             jobs: Table::new(),
             audit: Vec::new(),
-            connected: BTreeSet::from([agent_id()]),
+            connected: ConnectedAgents::from([agent_id()]),
             ids: Counter(1_000),
             seen: Vec::new(),
         };

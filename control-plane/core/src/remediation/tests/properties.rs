@@ -117,7 +117,7 @@ fn happen(lab: &mut Lab, event: &Event) {
             let path = format!("/srv/etc/{n}");
             lab.see_host(Body::File(file(&path, file_state("file", 0o644, 1), current)));
         }
-        Event::Connected(true) => _ = lab.connected.insert(agent_id()),
+        Event::Connected(true) => lab.connected.insert(agent_id()),
         Event::Connected(false) => lab.connected.clear(),
         Event::Listing(begins) => {
             if begins {

@@ -1,10 +1,11 @@
 //! The data that several views need, read together: the open documents, the connected agents, and how well each cluster
 //! is known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nimbus_control_core::Snapshot;
+use nimbus_control_core::connected_agents::ConnectedAgents;
 use nimbus_control_core::model::{Agent, Incident, IncidentState, Scope};
 use nimbus_control_core::remediation::{self, Pace};
 use nimbus_control_core::world::{Inventory, Node};
@@ -42,7 +43,7 @@ pub struct Fleet {
     /// The open documents.
     pub docs: Arc<Docs>,
     /// Agents with a session.
-    pub connected: BTreeSet<AgentId>,
+    pub connected: ConnectedAgents,
     overviews: BTreeMap<String, ClusterOverview>,
     paces: BTreeMap<AgentId, Pace>,
     transports: BTreeMap<AgentId, &'static str>,
