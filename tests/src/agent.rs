@@ -32,6 +32,8 @@ pub struct AgentOptions {
     pub env: Vec<(String, String)>,
     /// A program that becomes the agent, with its words before the agent's own.
     pub around: Vec<String>,
+    /// Where the agent's program is; `None`: as it was built beside this test.
+    pub program: Option<PathBuf>,
 }
 
 /// An agent that can be killed and comes back.
@@ -140,6 +142,13 @@ impl AgentProcess {
         self.restart_with(None)
     }
 
+    /// Ends it as an upgrade does, and starts the program of another version on its data; `None`: the one beside this test.
+    pub fn change_to(&mut self, program: Option<PathBuf>) -> anyhow::Result<()> {
+        self.stop()?;
+        self.options.program = program;
+        self.restart()
+    }
+
     /// Kills it if it still runs and starts it again with fail points.
     pub fn restart_with(&mut self, failpoints: Option<&str>) -> anyhow::Result<()> {
         if self.process.is_running() {
@@ -157,7 +166,7 @@ fn launch(
     token: Option<&str>,
     failpoints: Option<&str>,
 ) -> anyhow::Result<Process> {
-    let program = binary("nimbus-agent")?;
+    let program = options.program.clone().map_or_else(|| binary("nimbus-agent"), Ok)?;
     let mut command = match options.around.split_first() {
         None => Command::new(program),
         Some((first, rest)) => {

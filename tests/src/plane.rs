@@ -34,6 +34,7 @@ pub struct Plane {
     database: Option<String>,
     /// Further words of its command line.
     words: Vec<String>,
+    program: PathBuf,
     http: reqwest::Client,
 }
 
@@ -79,7 +80,26 @@ impl Plane {
         Self::launch_in(dir, Ipv4Addr::LOCALHOST.into(), (database, words), config, None).await
     }
 
+    /// Starts the program of another version, on embedded SQLite.
+    pub async fn start_program(program: PathBuf, config: &str) -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("nimbus-plane-").tempdir()?;
+        let on = (None, Vec::new());
+        Self::launch_program(program, dir, Ipv4Addr::LOCALHOST.into(), on, config, None).await
+    }
+
     async fn launch_in(
+        dir: tempfile::TempDir,
+        address: IpAddr,
+        on: (Option<String>, Vec<String>),
+        config: &str,
+        failpoints: Option<&str>,
+    ) -> anyhow::Result<Self> {
+        let program = binary("nimbus-control-plane")?;
+        Self::launch_program(program, dir, address, on, config, failpoints).await
+    }
+
+    async fn launch_program(
+        program: PathBuf,
         dir: tempfile::TempDir,
         address: IpAddr,
         (database, words): (Option<String>, Vec<String>),
@@ -89,9 +109,9 @@ impl Plane {
         std::fs::write(dir.path().join("config.toml"), config)?;
         let rest = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let quic = SocketAddr::new(address, free_port()?);
-        let process = launch(dir.path(), (rest, quic), database.as_deref(), &words, failpoints)?;
+        let process = launch(&program, dir.path(), (rest, quic), database.as_deref(), &words, failpoints)?;
         let http = http()?;
-        let mut plane = Self { process, dir, rest, quic, database, words, http };
+        let mut plane = Self { process, dir, rest, quic, database, words, program, http };
         plane.wait_until_ready().await?;
         Ok(plane)
     }
@@ -152,13 +172,21 @@ impl Plane {
         self.wait_until_ready().await
     }
 
+    /// Ends it as an upgrade does, and starts the program of another version on its data.
+    pub async fn change_to(&mut self, program: PathBuf) -> anyhow::Result<()> {
+        self.stop()?;
+        self.program = program;
+        self.restart().await
+    }
+
     /// Starts it again and does not wait: with fail points it may not live that long.
     pub fn restart_with(&mut self, failpoints: Option<&str>) -> anyhow::Result<()> {
         if self.process.is_running() {
             self.process.kill9()?;
         }
         let database = self.database.as_deref();
-        self.process = launch(self.dir.path(), (self.rest, self.quic), database, &self.words, failpoints)?;
+        let dir = self.dir.path();
+        self.process = launch(&self.program, dir, (self.rest, self.quic), database, &self.words, failpoints)?;
         Ok(())
     }
 
@@ -279,13 +307,14 @@ pub fn http() -> anyhow::Result<reqwest::Client> {
 }
 
 fn launch(
+    program: &Path,
     dir: &Path,
     (rest, quic): (SocketAddr, SocketAddr),
     database: Option<&str>,
     words: &[String],
     failpoints: Option<&str>,
 ) -> anyhow::Result<Process> {
-    let mut command = Command::new(binary("nimbus-control-plane")?);
+    let mut command = Command::new(program);
     command.arg("--data-dir").arg(dir.join("data")).arg("--config").arg(dir.join("config.toml"));
     command.args(["--listen", &rest.to_string(), "--quic", &quic.to_string()]);
     if let Some(url) = database {

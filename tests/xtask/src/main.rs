@@ -16,6 +16,7 @@ mod scenes;
 mod steps;
 mod targets;
 mod test;
+mod version_before;
 
 #[path = "../../src/postgres/locate.rs"]
 mod locate;

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::steps::{Outcome, Steps, beside, cargo, program};
 use crate::targets::{Kind, integration_tests};
-use crate::{arrows, dist, needs, obstacle, rig, scenes, schemas, systemd};
+use crate::{arrows, dist, needs, obstacle, rig, scenes, schemas, systemd, version_before};
 
 /// The features of every test build.
 pub const FEATURES: &str = "nimbus-agent/failpoints,nimbus-control-plane/failpoints";
@@ -226,7 +226,10 @@ fn play_scenes_again(repository: &Path) -> Outcome {
 fn long_tests(repository: &Path) -> Outcome {
     match integration_tests(repository, &[Kind::Long]) {
         Ok(names) if names.is_empty() => Outcome::Skipped("none is registered as too long for CI".to_owned()),
-        Ok(_) => cargo_test(repository, &[], &[Kind::Long]),
+        Ok(_) => match (version_before::programs(repository), test_command(repository, &[], &[Kind::Long])) {
+            (Ok(before), Ok(mut test)) => program(test.env(version_before::VARIABLE, before)),
+            (Err(error), _) | (_, Err(error)) => failed(&error),
+        },
         Err(error) => failed(&error),
     }
 }
