@@ -3,10 +3,9 @@
 //! Needs no server.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use nimbus_agent_core::action::{self as agent, Requester};
+use nimbus_control_core::connected_agents::ConnectedAgents;
 use nimbus_control_core::model::{Agents, ObjectRef, Plan, PlannedAction};
 use nimbus_control_core::remedies::{self, Consent};
 use nimbus_control_core::{Settings, Snapshot, World, causes, check, rules};
@@ -51,7 +50,7 @@ fn plan(kind: ActionKind, scope: Scope, requested_by: &str, needs_approval: bool
 
 /// What the checker says of a plan in a world of which nothing is known: does it lack an approval, may it act there?
 fn judged(plan: &Plan) -> (bool, bool) {
-    let (world, settings, connected) = (World::default(), Settings::default(), BTreeSet::new());
+    let (world, settings, connected) = (World::default(), Settings::default(), ConnectedAgents::default());
     let snapshot = Snapshot {
         now: Timestamp::UNIX_EPOCH,
         world: &world,
