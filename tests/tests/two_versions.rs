@@ -2,6 +2,7 @@
 //! agents of both at one control plane, an agent that is downgraded and upgraded on its data, and a control plane that is
 //! upgraded under an agent that already was.
 //! Too long for CI.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says where")]
 
 use std::path::PathBuf;
 
@@ -42,24 +43,25 @@ async fn leads(plane: &Plane, agent: &AgentProcess, name: &str) -> anyhow::Resul
     .await
 }
 
-/// A pod that crashes is replaced by the agent of this name, and by no other.
-async fn heals(plane: &Plane, workloads: &Workloads, agent: &str) -> anyhow::Result<()> {
-    let pod = workloads.pod_names("api").await?.remove(0);
+/// A pod of a new Deployment, which has no attempts behind it, crashes and is replaced by the agent of this name.
+async fn heals(plane: &Plane, workloads: &Workloads, name: &str, agent: &str) -> anyhow::Result<()> {
+    workloads.apply_and_wait(&DeploymentSpec::new(name, 3), PATIENCE).await?;
+    let pod = workloads.pod_names(name).await?.remove(0);
     workloads.break_pod(&pod, &Fault::Crash).await?;
     let me = plane.get(&format!("/agents/{agent}")).await?;
     wait_for(&format!("pod {pod} to be replaced by agent {agent}"), PATIENCE, || async {
         let jobs = plane.items("/jobs").await?;
-        let mine = |job: &&Value| job["agent_id"] == me["id"] || job["agent"] == agent;
-        let done =
-            jobs.iter().filter(mine).any(|job| job["state"] == "succeeded" && job.to_string().contains(&pod));
+        let its = |job: &&Value| job["object"]["name"] == pod.as_str() && job["agent_id"] == me["id"];
+        let done = jobs.iter().filter(its).any(|job| job["state"] == "succeeded");
         Ok(Seen::when(done.then_some(()), serde_json::to_string_pretty(&jobs)?))
     })
     .await?;
-    wait_for("three pods to run", PATIENCE, || async {
-        let pods = workloads.pod_names("api").await?;
-        Ok(Seen::when((pods.len() == 3 && !pods.contains(&pod)).then_some(()), format!("{pods:?}")))
-    })
-    .await
+    let pods = workloads.pod_names(name).await?;
+    anyhow::ensure!(
+        pods.len() == 3 && !pods.contains(&pod),
+        "expected another pod in the place of {pod}, found {pods:?}"
+    );
+    Ok(())
 }
 
 async fn id_of(plane: &Plane, name: &str) -> Value {
@@ -72,24 +74,23 @@ async fn agents_of_both_versions_heal_and_one_is_downgraded_and_upgraded() {
     site.enable().await.unwrap();
     let uid = cluster_uid(&site.cluster).await.unwrap();
     let workloads = site.cluster.workloads("versions").await.unwrap();
-    workloads.apply_and_wait(&DeploymentSpec::new("api", 3), PATIENCE).await.unwrap();
     let older = options_of_both(&site.cluster, "older", &uid, Some(before("nimbus-agent")));
     let mut older = AgentProcess::join(&site.plane, older).await.unwrap();
-    heals(&site.plane, &workloads, "one").await.unwrap();
+    heals(&site.plane, &workloads, "first", "one").await.unwrap();
 
     // The one of the version before takes over, and acts.
     site.agent.stop().unwrap();
     leads(&site.plane, &older, "older").await.unwrap();
-    heals(&site.plane, &workloads, "older").await.unwrap();
+    heals(&site.plane, &workloads, "taken-over", "older").await.unwrap();
 
     // It is upgraded, and downgraded again, on its data: the same agent, whose observations go on where they were.
     let id = id_of(&site.plane, "older").await;
-    for program in [None, Some(before("nimbus-agent"))] {
-        older.change_to(program.clone()).unwrap();
+    for (name, program) in [("upgraded", None), ("downgraded", Some(before("nimbus-agent")))] {
+        older.change_to(program).unwrap();
         older.wait_until_connected(&site.plane).await.unwrap();
         leads(&site.plane, &older, "older").await.unwrap();
-        heals(&site.plane, &workloads, "older").await.unwrap();
-        assert_eq!(id_of(&site.plane, "older").await, id, "{program:?}: it is the agent that it was");
+        heals(&site.plane, &workloads, name, "older").await.unwrap();
+        assert_eq!(id_of(&site.plane, "older").await, id, "{name}: it is the agent that it was");
     }
     let said = site.plane.output();
     assert!(!said.contains("lost its spool"), "{said}");
@@ -99,7 +100,7 @@ async fn agents_of_both_versions_heal_and_one_is_downgraded_and_upgraded() {
     site.agent.change_to(Some(before("nimbus-agent"))).unwrap();
     site.agent.wait_until_connected(&site.plane).await.unwrap();
     leads(&site.plane, &site.agent, "one").await.unwrap();
-    heals(&site.plane, &workloads, "one").await.unwrap();
+    heals(&site.plane, &workloads, "last", "one").await.unwrap();
     assert_eq!(site.plane.get("/audit/verify").await.unwrap()["valid"], true);
 }
 
@@ -111,11 +112,10 @@ async fn a_control_plane_is_upgraded_under_an_agent_that_already_was() {
     let agent = AgentProcess::join(&plane, options_of_both(&cluster, "newer", &uid, None)).await.unwrap();
     leads(&plane, &agent, "newer").await.unwrap();
     let workloads = cluster.workloads("upgraded").await.unwrap();
-    workloads.apply_and_wait(&DeploymentSpec::new("api", 3), PATIENCE).await.unwrap();
     let clusters = plane.items("/clusters").await.unwrap();
     let name = clusters[0]["name"].as_str().unwrap();
-    plane.post(&format!("/autonomous/{name}/enable"), serde_json::json!({"mode": "act"})).await.unwrap();
-    heals(&plane, &workloads, "newer").await.unwrap();
+    plane.post(&format!("/autonomous/{name}/enable"), serde_json::json!({})).await.unwrap();
+    heals(&plane, &workloads, "before", "newer").await.unwrap();
     let ids = |items: Vec<Value>| items.into_iter().map(|it| it["id"].clone()).collect::<Vec<_>>();
     let before = [ids(plane.items("/incidents").await.unwrap()), ids(plane.items("/jobs").await.unwrap())];
 
@@ -124,6 +124,7 @@ async fn a_control_plane_is_upgraded_under_an_agent_that_already_was() {
     leads(&plane, &agent, "newer").await.unwrap();
     let after = [ids(plane.items("/incidents").await.unwrap()), ids(plane.items("/jobs").await.unwrap())];
     assert_eq!(after, before, "nothing is lost, and nothing is done again");
-    heals(&plane, &workloads, "newer").await.unwrap();
+    // It was let act before there were modes, and goes on.
+    heals(&plane, &workloads, "after", "newer").await.unwrap();
     assert_eq!(plane.get("/audit/verify").await.unwrap()["valid"], true);
 }

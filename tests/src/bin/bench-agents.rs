@@ -215,8 +215,11 @@ fn growth(report: &mut Report, steps: &mut [Step]) {
     }
 }
 
+/// Reads a cost from a step, in milliseconds of the control plane's processor.
+type Cost = fn(&Step) -> f64;
+
 /// What it costs the control plane to take one agent in.
-const COSTS: [(&str, fn(&Step) -> f64); 2] =
+const COSTS: [(&str, Cost); 2] =
     [("enrolment", |step| step.enrolling_took_ms), ("connection", |step| step.connecting_took_ms)];
 
 #[allow(clippy::cast_precision_loss, reason = "some dozen steps")]

@@ -206,7 +206,8 @@ const CONTROL_CORE: &[Line] = &[
     ("cluster_binding", &["model", "world"]),
     ("directory", &["cluster_binding", "model"]),
     ("gateway", &["cluster_binding"]),
-    ("snapshot", &["assessment", "model", "settings", "world"]),
+    ("connected_agents", &[]),
+    ("snapshot", &["assessment", "connected_agents", "model", "settings", "world"]),
     ("attestation", &["model", "snapshot", "world"]),
     ("causes", &["assessment", "drift", "model", "settings", "snapshot", "world"]),
     // The independent checker: it shares the contract's types with the planner, and no decision.
