@@ -49,6 +49,11 @@ macro_rules! id {
             pub const fn of_bytes(bytes: [u8; 16]) -> Self {
                 Self(uuid::Uuid::from_bytes(bytes))
             }
+
+            /// The id as a number.
+            pub const fn to_u128(self) -> u128 {
+                self.0.as_u128()
+            }
         }
 
         impl From<uuid::Uuid> for $name {

@@ -65,7 +65,7 @@ pub(crate) enum Place<'a> {
     Host(AgentId, &'a HostFacts),
 }
 
-/// What the causes see in one place, and the version of the place that this was made from.
+/// What the causes see in one cluster, and the version of the cluster that this was made from.
 #[derive(Debug, Clone)]
 struct Assessed {
     version: u64,
@@ -80,7 +80,10 @@ struct Assessed {
 #[derive(Debug, Clone, Default)]
 pub struct Assessment {
     clusters: BTreeMap<String, Arc<Assessed>>,
-    hosts: BTreeMap<AgentId, Arc<Assessed>>,
+    /// Of the hosts where something is found.
+    hosts: BTreeMap<AgentId, Vec<Finding>>,
+    /// The turn of the hosts up to which they were looked at.
+    hosts_seen: u64,
 }
 
 impl Assessment {
@@ -96,20 +99,21 @@ impl Assessment {
                     .insert(uid.clone(), Arc::new(Assessed { version, findings: detect(place), figures }));
             }
         }
+        // There may be many thousand hosts, and each decision asks: none is looked at that did not change.
         self.hosts.retain(|agent, _| world.hosts.contains_key(agent));
-        for (agent, facts) in &world.hosts {
-            let version = facts.version();
-            if self.hosts.get(agent).is_none_or(|known| known.version != version) {
-                let place = Place::Host(*agent, facts);
-                let (findings, figures) = (detect(place), Figures::default());
-                self.hosts.insert(*agent, Arc::new(Assessed { version, findings, figures }));
+        for (agent, facts) in world.hosts.changed_since(self.hosts_seen) {
+            match detect(Place::Host(agent, facts)) {
+                none if none.is_empty() => _ = self.hosts.remove(&agent),
+                findings => _ = self.hosts.insert(agent, findings),
             }
         }
+        self.hosts_seen = world.hosts.turn();
     }
 
     /// Every finding, in a stable order.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.clusters.values().chain(self.hosts.values()).flat_map(|assessed| &assessed.findings)
+        let of_clusters = self.clusters.values().flat_map(|assessed| &assessed.findings);
+        of_clusters.chain(self.hosts.values().flatten())
     }
 
     /// How many pods and nodes of a cluster are unwell; `None` where nothing is known of it.

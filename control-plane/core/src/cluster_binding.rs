@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use nimbus_protocol::ids::AgentId;
 
-use crate::model::{Agent, AgentKind, Agents, Cluster, Versioned};
+use crate::model::{Agent, AgentKind, Agents, Cluster, RevokedMark, Versioned};
 use crate::world::{Inventory, World, is_cluster_uid};
 
 /// Why an agent may not report for a cluster.
@@ -80,6 +80,8 @@ pub fn may_measure(agents: &Agents, inventory: Option<&Inventory>, agent: AgentI
 pub struct Bindings {
     /// What agents named that the documents bind to no cluster yet. It stands until another agent is bound to that.
     named_first: HashMap<AgentId, String>,
+    /// Who was revoked when hosts were looked at last.
+    hosts_looked_at: Option<RevokedMark>,
 }
 
 /// The parts of the world that nobody may report for any more.
@@ -138,7 +140,12 @@ impl Bindings {
     }
 
     /// What is known of the world from agents that may not report it (any more).
-    pub fn unbound(&self, world: &World, documents: &[Versioned<Cluster>], agents: &Agents) -> Unbound {
+    ///
+    /// All hosts are looked at once somebody was revoked, and not with each document that changes: what a revoked agent says
+    /// of its host is not taken, so that none comes back.
+    pub fn unbound(&mut self, world: &World, documents: &[Versioned<Cluster>], agents: &Agents) -> Unbound {
+        let looked_at = self.hosts_looked_at.replace(agents.revoked());
+        let are_hosts_due = looked_at != Some(agents.revoked());
         let is_led = |uid: &String, leader: AgentId| self.of(agents, leader) == Some(uid);
         let clusters = world.clusters.iter();
         let clusters =
@@ -156,7 +163,7 @@ impl Bindings {
         Unbound {
             clusters: clusters.map(|(uid, _)| uid.clone()).collect(),
             removed: removed.cloned().collect(),
-            hosts: world.hosts.keys().filter(is_revoked).copied().collect(),
+            hosts: world.hosts.keys().filter(|_| are_hosts_due).filter(is_revoked).copied().collect(),
         }
     }
 }

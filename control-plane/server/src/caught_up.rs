@@ -75,14 +75,14 @@ impl CaughtUp {
     }
 
     /// The agent has a session.
-    pub fn came(&self, agent: AgentId) {
+    pub(crate) fn came(&self, agent: AgentId) {
         let mut agents = self.lock();
         agents.connected.insert(agent);
         agents.follow(agent);
     }
 
     /// The agent has no session any more.
-    pub fn went(&self, agent: AgentId) {
+    pub(crate) fn went(&self, agent: AgentId) {
         let mut agents = self.lock();
         agents.connected.remove(&agent);
         agents.follow(agent);

@@ -15,6 +15,21 @@ pub struct Agents {
     list: VectorSync<SharedAgent>,
     places: HashTrieMapSync<AgentId, usize>,
     known_by: RedBlackTreeSetSync<(Key, AgentId)>,
+    revoked: RevokedMark,
+}
+
+/// Which agents are revoked, told apart from any other such set: how many, and all of their ids combined by exclusive or.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RevokedMark {
+    count: usize,
+    ids: u128,
+}
+
+impl RevokedMark {
+    fn of(agent: &Agent) -> Self {
+        let id = agent.id.to_u128();
+        agent.revoked_at.map_or_else(Self::default, |_| Self { count: 1, ids: id })
+    }
 }
 
 /// What an agent is looked for by, beside its id.
@@ -91,6 +106,11 @@ impl Agents {
         all.filter_map(|(_, id)| self.get(*id)).map(AsRef::as_ref)
     }
 
+    /// Changes whenever another agent is revoked, so that what is to be done then is done once.
+    pub const fn revoked(&self) -> RevokedMark {
+        self.revoked
+    }
+
     /// Takes in an agent that is new or changed.
     pub fn put(&mut self, agent: SharedAgent) {
         let place = self.places.get(&agent.doc.id).copied();
@@ -99,6 +119,7 @@ impl Agents {
             None => self.add(agent),
             Some((place, before)) if order(&before.doc) == order(&agent.doc) => {
                 self.known_by_instead(&before.doc, &agent.doc);
+                self.mark_instead(RevokedMark::of(&before.doc), RevokedMark::of(&agent.doc));
                 self.list.set_mut(place, agent);
             }
             // Nothing changes when an agent was made; were it so, the places of many would change.
@@ -120,10 +141,16 @@ impl Agents {
         for key in Key::all_of(&agent.doc) {
             self.known_by.insert_mut(key);
         }
+        self.mark_instead(RevokedMark::default(), RevokedMark::of(&agent.doc));
         for agent in std::iter::once(agent).chain(later.into_iter().rev()) {
             self.places.insert_mut(agent.doc.id, self.list.len());
             self.list.push_back_mut(agent);
         }
+    }
+
+    fn mark_instead(&mut self, before: RevokedMark, after: RevokedMark) {
+        self.revoked.count = self.revoked.count + after.count - before.count;
+        self.revoked.ids ^= before.ids ^ after.ids;
     }
 
     fn known_by_instead(&mut self, before: &Agent, after: &Agent) {
@@ -232,6 +259,10 @@ mod tests {
                 plain.insert(next.id, next);
             }
             prop_assert_eq!(&all, &plain.values().cloned().map(Versioned::new).collect::<Agents>());
+            let revoked: Vec<&Agent> = plain.values().filter(|it| it.revoked_at.is_some()).collect();
+            prop_assert_eq!(all.revoked().count, revoked.len());
+            let ids = revoked.iter().fold(0, |ids, it| ids ^ it.id.to_u128());
+            prop_assert_eq!(all.revoked().ids, ids);
             let mut ordered: Vec<&Agent> = plain.values().collect();
             ordered.sort_by_key(|agent| (agent.created_at, agent.id));
             prop_assert_eq!(all.iter().map(|agent| &agent.doc).collect::<Vec<_>>(), ordered);

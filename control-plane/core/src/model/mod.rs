@@ -22,7 +22,7 @@ mod plan;
 pub use agent::{
     Agent, AgentKind, JoinTokenRecord, JoinTokenState, MAX_AGENT_NAME, PodOrigin, TokenEnd, WatchedRoot,
 };
-pub use agents::Agents;
+pub use agents::{Agents, RevokedMark};
 pub use approval::{Approval, ApprovalState};
 pub use audit::{AuditDraft, AuditRow, GENESIS};
 pub use changes::{ChangeSet, Removed, SharedAgent, Versioned};

@@ -57,7 +57,7 @@ pub struct BoundReached {
 /// Every bound that is reached now.
 pub fn bounds(s: &Snapshot<'_>, now: Timestamp) -> Vec<BoundReached> {
     let mut reached = incidents(s, now);
-    for (agent, facts) in &s.world.hosts {
+    for (agent, facts) in s.world.hosts.iter() {
         if facts.files_not_kept > 0 {
             reached.push(files(&s.name_of(&Scope::Host(*agent)), facts.files_not_kept));
         }

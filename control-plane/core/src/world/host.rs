@@ -114,9 +114,6 @@ pub struct HostFacts {
     pub(super) disk_trend: DiskTrend,
     /// When the newest observation reached the control plane.
     pub heard_at: Option<Timestamp>,
-    /// Moves with every change; what was concluded from one version holds as long as it stays.
-    #[serde(skip)]
-    pub(super) version: u64,
 }
 
 /// A host's health at one moment.
@@ -166,11 +163,6 @@ pub struct DiskSample {
 }
 
 impl HostFacts {
-    /// Moves with every change.
-    pub fn version(&self) -> u64 {
-        self.version
-    }
-
     /// Over how long a disk of the last sample was seen to fill, and in how long it is full at that pace.
     pub fn fill_pace(&self, disk: &DiskSample) -> Option<(SignedDuration, SignedDuration)> {
         self.disk_trend.pace(&disk.mount, disk.available, self.sample.as_ref()?.at)

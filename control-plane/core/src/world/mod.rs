@@ -7,6 +7,7 @@ mod bounds;
 mod disk_trend;
 mod histories;
 mod host;
+mod hosts;
 mod inventory;
 mod kube;
 mod listing;
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bounds::is_cluster_uid;
 pub use host::{DiskSample, FileDrift, HostFacts, HostSample, Lines, MAX_FILES, RestoreOutlook};
+pub use hosts::Hosts;
 pub use inventory::Inventory;
 pub use kube::{
     BatchJob, Begun, ConfigMap, Container, DaemonSet, Deployment, KeepsAway, Node, NodeFacts,
@@ -67,7 +69,7 @@ pub struct World {
     /// Clusters by UID of their kube-system namespace.
     pub clusters: BTreeMap<String, Inventory>,
     /// Hosts by the agent on them.
-    pub hosts: BTreeMap<AgentId, HostFacts>,
+    pub hosts: Hosts,
     /// When the clock here last jumped: clusters that are met later are told by another clock too.
     #[serde(default)]
     clock_jumped_at: Option<Timestamp>,
@@ -98,11 +100,10 @@ impl World {
         }
         let uid = &observation.cluster_uid;
         if uid.is_empty() {
-            let facts = self.hosts.entry(agent).or_default();
-            facts.heard_at = Some(received_at);
-            let changed = facts.apply(host::observed_at(observation), body);
-            facts.version += u64::from(changed);
-            return changed;
+            return self.hosts.change(agent, |facts| {
+                facts.heard_at = Some(received_at);
+                facts.apply(host::observed_at(observation), body)
+            });
         }
         if !self.clusters.contains_key(uid) && self.clusters.len() >= MAX_CLUSTERS {
             return false;
