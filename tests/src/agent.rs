@@ -144,7 +144,9 @@ impl AgentProcess {
 
     /// Ends it as an upgrade does, and starts the program of another version on its data; `None`: the one beside this test.
     pub fn change_to(&mut self, program: Option<PathBuf>) -> anyhow::Result<()> {
-        self.stop()?;
+        if self.process.is_running() {
+            self.stop()?;
+        }
         self.options.program = program;
         self.restart()
     }

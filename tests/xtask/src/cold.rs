@@ -91,6 +91,7 @@ fn environment(
         // Programs that were built before.
         ("KUBEBUILDER_ASSETS", None),
         ("NIMBUS_BIN_DIR", None),
+        (crate::version_before::VARIABLE, None),
         // Subcommands that were installed with cargo are programs, not caches.
         ("PATH", appended("PATH", ":", home.join("bin").as_os_str())),
     ]

@@ -18,39 +18,45 @@ pub fn programs(repository: &Path) -> anyhow::Result<PathBuf> {
     }
     let file = repository.join("tests/version-before");
     let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    let commit = text.trim();
-    let source = repository.join("target/version-before").join(commit);
-    if !source.join("Cargo.toml").exists() {
+    let commit = text.trim_end();
+    anyhow::ensure!(
+        commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "{}: expected the 40 hex digits of a commit, found {commit:?}",
+        file.display()
+    );
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository.join("target"), PathBuf::from);
+    let source = target.join("version-before").join(commit);
+    if !source.exists() {
         check_out(repository, commit, &source)?;
     }
-    let target = source.join("target");
+    let objects = source.join("target");
     let mut build = cargo();
-    build.current_dir(&source).env("CARGO_TARGET_DIR", &target);
-    build.args(["build", "--bins", "-p", "nimbus-agent", "-p", "nimbus-control-plane"]);
+    build.current_dir(&source).env("CARGO_TARGET_DIR", &objects).env_remove("CARGO_BUILD_TARGET");
+    build.args(["build", "--locked", "--bins", "-p", "nimbus-agent", "-p", "nimbus-control-plane"]);
     succeeds(&mut build, "the build of the version before")?;
-    Ok(target.join("debug"))
+    Ok(objects.join("debug"))
 }
 
-/// Writes the commit's files below `source`: no worktree, which the repository would remember after the directory is gone.
+/// Writes the commit's files to `source`, which is there once all of them are: no worktree, which the repository would
+/// remember after the directory is gone.
 fn check_out(repository: &Path, commit: &str, source: &Path) -> anyhow::Result<()> {
-    let known = Command::new("git")
-        .current_dir(repository)
-        .args(["cat-file", "-e", &format!("{commit}^{{commit}}")])
-        .output()
-        .context("cannot run git")?;
-    anyhow::ensure!(
-        known.status.success(),
-        "expected commit {commit}, which tests/version-before names, in this clone, found none: `git fetch --unshallow` brings it"
-    );
-    std::fs::create_dir_all(source).with_context(|| format!("cannot make {}", source.display()))?;
-    let archive = source.with_extension("tar");
+    let above = source.parent().context("a directory with a parent")?;
+    std::fs::create_dir_all(above).with_context(|| format!("cannot make {}", above.display()))?;
+    let part =
+        tempfile::Builder::new().prefix("part-").tempdir_in(above).context("a directory for its files")?;
+    let archive = part.path().join("files.tar");
     let mut pack = Command::new("git");
     pack.current_dir(repository).args(["archive", "--format=tar", "-o"]).arg(&archive).arg(commit);
-    succeeds(&mut pack, "git archive")?;
+    succeeds(&mut pack, "git archive").with_context(|| {
+        format!("commit {commit}, which tests/version-before names, has to be in this clone: a shallow one gets it with `git fetch --unshallow`")
+    })?;
+    let files = part.path().join("files");
+    std::fs::create_dir(&files).with_context(|| format!("cannot make {}", files.display()))?;
     let mut unpack = Command::new("tar");
-    unpack.arg("-xf").arg(&archive).arg("-C").arg(source);
+    unpack.arg("-xf").arg(&archive).arg("-C").arg(&files);
     succeeds(&mut unpack, "tar")?;
-    std::fs::remove_file(&archive).with_context(|| format!("cannot remove {}", archive.display()))
+    std::fs::rename(&files, source).with_context(|| format!("cannot make {}", source.display()))
 }
 
 fn succeeds(command: &mut Command, what: &str) -> anyhow::Result<()> {
