@@ -5,23 +5,25 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures::stream::{StreamExt as _, TryStreamExt as _};
+use nimbus_protocol::v1::{self, observation::Body};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::usage;
 use crate::plane::Plane;
+use crate::sim::stream::host_sample;
 use crate::sim::{Identity, SimSession, enrol};
 
-/// Between two packets that keep a quiet connection open: as a real agent's, and so for the peers.
-pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// Between two heartbeats of an agent, as the control plane asks for them; the peers' clients ping as often.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Enrolments, and connections, that are under way at the same time: half of what one address may have.
 const AT_ONCE: usize = 16;
 /// Agents of each step that come one after another, and are timed one by one.
 const SINGLY: usize = 50;
 /// Longest time for one agent to enrol or to connect: beyond it the run ends in an error instead of waiting on.
 const EACH: Duration = Duration::from_mins(1);
-/// How long it is watched what the agents need that are connected already, before more come. Each sends once in it, which is
-/// why a phase is measured over a whole multiple of it: in any other time some have sent once more than others.
-pub const QUIET: Duration = KEEP_ALIVE;
+/// Longest time for which those that are connected may skip their heartbeats: after 30 s without one a session is over.
+const LONGEST_HUSH: Duration = Duration::from_secs(18);
 /// Between two lines about those that are held.
 const TELL: Duration = Duration::from_secs(30);
 
@@ -30,6 +32,7 @@ const TELL: Duration = Duration::from_secs(30);
 pub struct Fleet {
     sessions: JoinSet<anyhow::Error>,
     count: usize,
+    hushed: watch::Sender<bool>,
 }
 
 /// What the agents of one step took.
@@ -40,28 +43,16 @@ pub struct Step {
     pub to: usize,
     /// Milliseconds for each enrolment of those that came one after another: a join token made over REST, and redeemed.
     pub enrol_ms: Vec<f64>,
-    /// The same from the first packet of an enrolled agent to its welcome.
+    /// The same from the first packet of an enrolled agent until its first facts are stored: its status, and its host's.
     pub connect_ms: Vec<f64>,
     /// Enrolments a second, [`AT_ONCE`] under way.
     pub enrolled_a_second: f64,
     /// Connections a second, [`AT_ONCE`] under way.
     pub connected_a_second: f64,
-    /// Milliseconds of the control plane's processor time for each of these enrolments, without what those that are connected
-    /// already need.
+    /// Milliseconds of the control plane's processor time for each of these enrolments.
     pub enrolling_took_ms: f64,
     /// The same for each of these connections.
     pub connecting_took_ms: f64,
-    /// What those that were connected already needed before, at both ends.
-    pub quiet: Quiet,
-}
-
-/// What agents need that do nothing but keep their connections open, in shares of one core.
-#[derive(Debug, Clone, Copy)]
-pub struct Quiet {
-    /// Of the control plane.
-    pub plane: f64,
-    /// Of all simulated agents.
-    pub agents: f64,
 }
 
 /// What holding them took.
@@ -95,6 +86,7 @@ impl Fleet {
         let from = self.len();
         let singly = SINGLY.min(to.saturating_sub(from) / 2);
         let (mut enrol_ms, mut connect_ms) = (Vec::new(), Vec::new());
+        let phase = self.hush(plane)?;
         for n in from..from + singly {
             let begun = Instant::now();
             let identity = join(plane, n).await?;
@@ -104,22 +96,18 @@ impl Fleet {
             connect_ms.push(milliseconds(begun));
             self.take(session);
         }
-        let meter = Meter::quiet(plane).await?;
-        let mark = meter.mark()?;
-        let begun = Instant::now();
+        self.ends(plane, phase, singly).await?;
+        let phase = self.hush(plane)?;
         let joining = futures::stream::iter(from + singly..to).map(|n| join(plane, n));
         let identities: Vec<Identity> = joining.buffer_unordered(AT_ONCE).try_collect().await?;
-        let enrolled_a_second = rate(identities.len(), begun);
-        let enrolling_took_ms = meter.each_ms(identities.len(), mark).await?;
-        let mark = meter.mark()?;
-        let begun = Instant::now();
+        let (enrolled_a_second, enrolling_took_ms) = self.ends(plane, phase, identities.len()).await?;
+        let phase = self.hush(plane)?;
         let connecting = futures::stream::iter(&identities).map(|identity| connect(plane.quic(), identity));
         let sessions: Vec<SimSession> = connecting.buffer_unordered(AT_ONCE).try_collect().await?;
-        let connected_a_second = rate(sessions.len(), begun);
+        let (connected_a_second, connecting_took_ms) = self.ends(plane, phase, sessions.len()).await?;
         for session in sessions {
             self.take(session);
         }
-        let connecting_took_ms = meter.each_ms(self.len() - from - singly, mark).await?;
         Ok(Step {
             from,
             to,
@@ -129,8 +117,35 @@ impl Fleet {
             connected_a_second,
             enrolling_took_ms,
             connecting_took_ms,
-            quiet: meter.quiet,
         })
+    }
+
+    /// Begins a phase in which those that are connected skip their heartbeats: what they take, at both ends and from the same
+    /// cores, is the cost of holding them. Returns what the control plane's processor had done, and when.
+    fn hush(&self, plane: &Plane) -> anyhow::Result<(Duration, Instant)> {
+        self.hushed.send_replace(true);
+        Ok((usage::processor_time(plane.pid())?, Instant::now()))
+    }
+
+    /// Ends a phase in which `count` agents came: how many a second, and milliseconds of processor time for each. Everybody
+    /// sends a heartbeat before it returns.
+    #[allow(clippy::cast_precision_loss, reason = "some thousand agents")]
+    async fn ends(
+        &self,
+        plane: &Plane,
+        (before, begun): (Duration, Instant),
+        count: usize,
+    ) -> anyhow::Result<(f64, f64)> {
+        let took = begun.elapsed();
+        let used = usage::processor_time(plane.pid())?.saturating_sub(before);
+        self.hushed.send_replace(false);
+        anyhow::ensure!(
+            took < LONGEST_HUSH,
+            "expected {count} agents within {LONGEST_HUSH:?}, for which the others can be silent, found {took:?}: take a smaller --step"
+        );
+        tokio::time::sleep(HEARTBEAT + HEARTBEAT / 5).await;
+        let count = count.max(1) as f64;
+        Ok((count / took.as_secs_f64(), used.as_secs_f64() * 1e3 / count))
     }
 
     /// Leaves them connected for so long, with nothing but what keeps a connection open.
@@ -157,8 +172,10 @@ impl Fleet {
     }
 
     fn take(&mut self, session: SimSession) {
+        // Not all of those that came together at the same time.
+        let first = HEARTBEAT / 100 * u32::try_from(self.count % 100).unwrap_or(0);
         self.count += 1;
-        self.sessions.spawn(session.stay());
+        self.sessions.spawn(session.stay(first, self.hushed.subscribe()));
     }
 
     /// Those that ended by themselves, and why the last of these did.
@@ -171,46 +188,6 @@ impl Fleet {
     }
 }
 
-/// The control plane's processor time, beyond what it needs for those that are connected already.
-struct Meter {
-    pid: u32,
-    quiet: Quiet,
-}
-
-impl Meter {
-    async fn quiet(plane: &Plane) -> anyhow::Result<Self> {
-        let both = [plane.pid(), std::process::id()];
-        let before = both.map(usage::processor_time);
-        let begun = Instant::now();
-        tokio::time::sleep(QUIET).await;
-        let elapsed = begun.elapsed().as_secs_f64();
-        let after = both.map(usage::processor_time);
-        let [plane_before, agents_before] = before;
-        let [plane_after, agents_after] = after;
-        let share = |before: Duration, after: Duration| after.saturating_sub(before).as_secs_f64() / elapsed;
-        let quiet =
-            Quiet { plane: share(plane_before?, plane_after?), agents: share(agents_before?, agents_after?) };
-        Ok(Self { pid: plane.pid(), quiet })
-    }
-
-    /// Where a phase begins.
-    fn mark(&self) -> anyhow::Result<(Duration, Instant)> {
-        Ok((usage::processor_time(self.pid)?, Instant::now()))
-    }
-
-    /// What each of `count` took since the mark, at the end of the [`QUIET`] time that is under way: with the decisions that
-    /// follow, and the keep-alives of those that have come.
-    #[allow(clippy::cast_precision_loss, reason = "some thousand agents")]
-    async fn each_ms(&self, count: usize, (before, begun): (Duration, Instant)) -> anyhow::Result<f64> {
-        let past = begun.elapsed().as_nanos() % QUIET.as_nanos();
-        let rest = QUIET.as_nanos() - past;
-        tokio::time::sleep(Duration::from_nanos(u64::try_from(rest)?)).await;
-        let used = usage::processor_time(self.pid)?.saturating_sub(before).as_secs_f64();
-        let quiet = self.quiet.plane * begun.elapsed().as_secs_f64();
-        Ok((used - quiet) * 1e3 / count as f64)
-    }
-}
-
 async fn join(plane: &Plane, n: usize) -> anyhow::Result<Identity> {
     let joining = async {
         let token = plane.join_token(&format!("many-{n}"), "host").await?;
@@ -220,17 +197,37 @@ async fn join(plane: &Plane, n: usize) -> anyhow::Result<Identity> {
     joined.with_context(|| format!("agent {n} did not enrol in time"))?.with_context(|| format!("agent {n}"))
 }
 
+/// Connects, and tells what every agent of a host tells first.
 async fn connect(server: SocketAddr, identity: &Identity) -> anyhow::Result<SimSession> {
-    let connecting = SimSession::start_kept(server, identity, KEEP_ALIVE);
+    let connecting = async {
+        let mut session = SimSession::start(server, identity, 1).await?;
+        let every = Duration::from_millis(session.welcome.heartbeat_ms.into());
+        anyhow::ensure!(every == HEARTBEAT, "expected a heartbeat every {HEARTBEAT:?}, found {every:?}");
+        let facts = first_facts();
+        let last = facts.len() as u64;
+        session.send(1, facts).await?;
+        while session.ack().await? < last {}
+        Ok(session)
+    };
     let connected = tokio::time::timeout(EACH, connecting).await;
     connected.with_context(|| format!("agent {} did not connect in time", identity.agent_id))?
 }
 
-fn milliseconds(begun: Instant) -> f64 {
-    begun.elapsed().as_secs_f64() * 1e3
+/// Its status, and its host, whose disks are left out: their made-up figures would be incidents.
+fn first_facts() -> Vec<v1::Observation> {
+    let mut host = host_sample(1);
+    if let Some(Body::Host(host)) = &mut host.body {
+        host.disks.clear();
+    }
+    let status = v1::AgentStatus {
+        agent_version: "0.0.0-simulated".into(),
+        hostname: "simulated".into(),
+        ..Default::default()
+    };
+    let status = v1::Observation { body: Some(Body::AgentStatus(status)), ..host.clone() };
+    vec![status, host]
 }
 
-#[allow(clippy::cast_precision_loss, reason = "some thousand agents")]
-fn rate(count: usize, begun: Instant) -> f64 {
-    count as f64 / begun.elapsed().as_secs_f64()
+fn milliseconds(begun: Instant) -> f64 {
+    begun.elapsed().as_secs_f64() * 1e3
 }

@@ -1,5 +1,6 @@
 //! What the benchmarks share: results as one JSON object, percentiles, and the resource usage of a process.
 
+pub mod clusters;
 pub mod drains;
 pub mod fleet;
 pub mod healing;

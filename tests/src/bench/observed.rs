@@ -14,14 +14,19 @@ const PODS_EACH: usize = 10;
 
 /// One full listing of a healthy cluster of `pods` pods: ten for each Deployment, on a hundred nodes.
 pub fn listing(pods: usize) -> impl Iterator<Item = v1::Observation> {
+    listing_of(CLUSTER, NODES, pods)
+}
+
+/// The same of a cluster of this UID and of so many nodes.
+pub fn listing_of(cluster: &str, nodes: usize, pods: usize) -> impl Iterator<Item = v1::Observation> {
     let deployments = pods.div_ceil(PODS_EACH);
-    let objects = (0..NODES)
+    let objects = (0..nodes)
         .map(|n| Body::Node(node(n)))
         .chain(
             (0..deployments)
                 .flat_map(|n| [Body::Deployment(deployment(n)), Body::ReplicaSet(replica_set(n))]),
         )
-        .chain((0..pods).map(|n| Body::Pod(pod(n))));
+        .chain((0..pods).map(move |n| Body::Pod(pod(n, nodes))));
     let marks = |phase: Phase| {
         let mark = move |kind: &ObjectKind| v1::SyncMark {
             kind: kind.as_str().into(),
@@ -31,12 +36,13 @@ pub fn listing(pods: usize) -> impl Iterator<Item = v1::Observation> {
         ObjectKind::ALL.iter().map(move |kind| Body::Sync(mark(kind)))
     };
     let bodies = marks(Phase::Begin).chain(objects).chain(marks(Phase::End));
-    (1..).zip(bodies).map(|(sequence, body)| observation(sequence, body))
+    let cluster = cluster.to_owned();
+    (1..).zip(bodies).map(move |(sequence, body)| observation(&cluster, sequence, body))
 }
 
 /// Pod `n`, seen again while it crash-loops.
 pub fn crashing(n: usize) -> v1::Observation {
-    let mut pod = pod(n);
+    let mut pod = pod(n, NODES);
     pod.ready = false;
     for container in &mut pod.containers {
         container.ready = false;
@@ -46,18 +52,23 @@ pub fn crashing(n: usize) -> v1::Observation {
         container.last_reason = "Error".into();
         container.last_exit_code = 1;
     }
-    observation(1, Body::Pod(pod))
+    observation(CLUSTER, 1, Body::Pod(pod))
 }
 
 /// Pod `n`, seen again after a change that is no fault: its readiness changed at another time.
 pub fn touched(n: usize, times: i64) -> v1::Observation {
-    let mut pod = pod(n);
-    pod.ready_since_us += times;
-    observation(1, Body::Pod(pod))
+    touched_in(CLUSTER, NODES, n, times)
 }
 
-fn observation(sequence: u64, body: Body) -> v1::Observation {
-    v1::Observation { sequence, observed_at_us: SEEN_AT_US, cluster_uid: CLUSTER.into(), body: Some(body) }
+/// The same of a cluster of this UID and of so many nodes.
+pub fn touched_in(cluster: &str, nodes: usize, n: usize, times: i64) -> v1::Observation {
+    let mut pod = pod(n, nodes);
+    pod.ready_since_us += times;
+    observation(cluster, 1, Body::Pod(pod))
+}
+
+fn observation(cluster: &str, sequence: u64, body: Body) -> v1::Observation {
+    v1::Observation { sequence, observed_at_us: SEEN_AT_US, cluster_uid: cluster.into(), body: Some(body) }
 }
 
 fn meta(kind: &str, n: usize, namespace: &str, owner: Option<(&str, &str, usize)>) -> v1::ObjectMeta {
@@ -130,7 +141,7 @@ fn replica_set(n: usize) -> v1::ReplicaSet {
     }
 }
 
-fn pod(n: usize) -> v1::Pod {
+fn pod(n: usize, nodes: usize) -> v1::Pod {
     let container = v1::Container {
         name: "app".into(),
         image: images(n / PODS_EACH).concat(),
@@ -140,7 +151,7 @@ fn pod(n: usize) -> v1::Pod {
     };
     v1::Pod {
         meta: Some(meta("Pod", n, "shop", Some(("apps/v1", "ReplicaSet", n / PODS_EACH)))),
-        node: format!("node-{}", n % NODES),
+        node: format!("node-{}", n % nodes),
         phase: "Running".into(),
         ready: true,
         ready_since_us: SEEN_AT_US - 3_600_000_000,

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 
-use super::fleet::KEEP_ALIVE;
 use crate::plane::Plane;
 use crate::sim::{SimSession, enrol};
 
@@ -37,7 +36,7 @@ pub async fn enrolments(plane: &Plane, count: u32, time: Duration, prefix: &str)
         at(time / count * n, async move {
             let token = plane.join_token(&format!("{prefix}-{n}"), "host").await?;
             let identity = enrol(plane.quic(), &token).await?;
-            SimSession::start_kept(plane.quic(), &identity, KEEP_ALIVE).await.map(drop)
+            SimSession::start(plane.quic(), &identity, 1).await.map(drop)
         })
     };
     Taken::of(join_all((0..count).map(one)).await)

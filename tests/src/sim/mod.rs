@@ -8,4 +8,4 @@ mod session;
 pub mod stream;
 
 pub use identity::{Identity, client_config, enrol, enrol_with};
-pub use session::{Connected, Data, Refused, SimSession, read_frame, write_frame};
+pub use session::{Connected, Data, Refused, SimSession, greeting, read_frame, write_frame};

@@ -1,12 +1,12 @@
 //! A simulated agent's session: hello, batches, acknowledgements and jobs.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use nimbus_protocol::{frame, v1, version};
 use prost::Message;
+use tokio::sync::watch;
 
 use super::identity::{Identity, SERVER_NAME, client_config, endpoint};
 
@@ -55,7 +55,7 @@ pub struct SimSession {
 }
 
 impl SimSession {
-    /// Connects, says hello, opens the data stream.
+    /// Connects, says hello, opens the data stream. Nothing but the agent's own heartbeats keeps it open: see [`Self::stay`].
     pub async fn start(server: SocketAddr, identity: &Identity, next_sequence: u64) -> anyhow::Result<Self> {
         Self::start_with(server, identity, greeting(identity, next_sequence)).await
     }
@@ -67,19 +67,6 @@ impl SimSession {
         hello: v1::Hello,
     ) -> anyhow::Result<Self> {
         Self::start_as(server, config_of(identity)?, hello).await
-    }
-
-    /// As [`Self::start`], and the connection is kept open by a packet now and then, as a real agent's is.
-    pub async fn start_kept(
-        server: SocketAddr,
-        identity: &Identity,
-        keep_alive: Duration,
-    ) -> anyhow::Result<Self> {
-        let mut config = config_of(identity)?;
-        let mut transport = quinn::TransportConfig::default();
-        transport.keep_alive_interval(Some(keep_alive));
-        config.transport_config(Arc::new(transport));
-        Self::start_as(server, config, greeting(identity, 1)).await
     }
 
     async fn start_as(
@@ -110,18 +97,22 @@ impl SimSession {
             .await
     }
 
-    /// Says at each heartbeat that it is there, and takes what comes, until the connection ends; nothing is sent on it but
-    /// that. A real agent does the same when there is nothing to say.
-    pub async fn stay(mut self) -> anyhow::Error {
+    /// Says at each heartbeat that it is there, first after `first`, and takes what comes, until the connection ends; nothing is
+    /// sent on it but that. A real agent does the same when there is nothing to say. While `hushed` it skips its heartbeats,
+    /// which has to end before the control plane takes it for gone.
+    pub async fn stay(mut self, first: Duration, hushed: watch::Receiver<bool>) -> anyhow::Error {
         let every = Duration::from_millis(u64::from(self.welcome.heartbeat_ms).max(1_000));
         let beat = v1::AgentFrame { body: Some(v1::agent_frame::Body::Heartbeat(v1::Heartbeat::default())) };
         let (send, receive) = &mut self.connected.control;
         let sending = async {
+            tokio::time::sleep(first).await;
             loop {
-                tokio::time::sleep(every).await;
-                if let Err(error) = write_frame(send, &beat).await {
+                if !*hushed.borrow()
+                    && let Err(error) = write_frame(send, &beat).await
+                {
                     return error;
                 }
+                tokio::time::sleep(every).await;
             }
         };
         let reading = async {
@@ -158,7 +149,8 @@ impl SimSession {
     }
 }
 
-fn greeting(identity: &Identity, next_sequence: u64) -> v1::Hello {
+/// What an agent of a host says first.
+pub fn greeting(identity: &Identity, next_sequence: u64) -> v1::Hello {
     v1::Hello {
         lowest_version: version::LOWEST,
         highest_version: version::HIGHEST,

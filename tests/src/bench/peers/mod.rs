@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::fleet::KEEP_ALIVE;
+use super::fleet::HEARTBEAT;
 use super::usage;
 use crate::process::{Process, free_port};
 use crate::wait::{Seen, wait_for};
@@ -155,7 +155,7 @@ impl Holding {
         for (n, stream) in (0_u32..).zip(streams) {
             let open = Arc::clone(&open);
             // Spread over the interval, as the agents' are by their coming.
-            let first = KEEP_ALIVE / 100 * (n % 100);
+            let first = HEARTBEAT / 100 * (n % 100);
             clients.spawn(async move {
                 if keep(peer, stream, first).await.is_err() {
                     open.fetch_sub(1, Ordering::Relaxed);
@@ -204,7 +204,7 @@ async fn keep(peer: Peer, mut stream: TlsStream<TcpStream>, first: Duration) -> 
         stream.write_all(ask).await?;
         stream.flush().await?;
         read_until(&mut stream, answer).await?;
-        tokio::time::sleep(KEEP_ALIVE).await;
+        tokio::time::sleep(HEARTBEAT).await;
     }
 }
 

@@ -32,6 +32,8 @@ pub enum Which {
     Takeover,
     /// Thousands of agents at one control plane: enrolling, connecting, memory for each, beside nats-server and mosquitto
     Agents,
+    /// What a control plane needs by clusters, nodes and pods
+    Clusters,
     /// A decision pass over 10,000 pods with one change and with 1,000 failing, and the memory of the inventory
     Decision,
     /// The agent's memory and CPU at rest, on a host and on clusters of three sizes
@@ -51,12 +53,13 @@ pub enum Which {
 
 impl Which {
     /// In the order of BENCHMARKS.md.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Remedy,
         Self::Ingest,
         Self::Saturation,
         Self::Takeover,
         Self::Agents,
+        Self::Clusters,
         Self::Decision,
         Self::Footprint,
         Self::Installed,
@@ -73,6 +76,7 @@ impl Which {
             Self::Saturation => "saturation",
             Self::Takeover => "takeover",
             Self::Agents => "agents",
+            Self::Clusters => "clusters",
             Self::Decision => "decision",
             Self::Footprint => "footprint",
             Self::Installed => "installed",
@@ -113,6 +117,7 @@ fn measure(repository: &Path, which: Which, arguments: &[String]) -> anyhow::Res
             needs::ensure(&[needs::postgres(), needs::nats(), needs::mosquitto()])?;
             program(repository, which, &products(repository)?, arguments)
         }
+        Which::Clusters => program(repository, which, &products(repository)?, arguments),
         Which::Ingest | Which::Saturation | Which::Takeover => {
             needs::ensure(&[needs::postgres()])?;
             program(repository, which, &products(repository)?, arguments)
