@@ -141,8 +141,8 @@ impl Bindings {
 
     /// What is known of the world from agents that may not report it (any more).
     ///
-    /// All hosts are looked at once somebody was revoked, and not with each document that changes: what a revoked agent says
-    /// of its host is not taken, so that none comes back.
+    /// All hosts are looked at once somebody was revoked, and not with each document that changes: what an agent that is known
+    /// and revoked says of its host is not taken, so that none comes back.
     pub fn unbound(&mut self, world: &World, documents: &[Versioned<Cluster>], agents: &Agents) -> Unbound {
         let looked_at = self.hosts_looked_at.replace(agents.revoked());
         let are_hosts_due = looked_at != Some(agents.revoked());

@@ -74,6 +74,14 @@ impl Clusters {
             Ok(Seen::when((whole == self.count).then_some(()), format!("{whole} of {}; {one:?}", self.count)))
         })
         .await?;
+        self.are_reported()
+    }
+
+    /// Whether each agent goes on.
+    ///
+    /// # Errors
+    /// When a session ended.
+    pub fn are_reported(&mut self) -> anyhow::Result<()> {
         match self.agents.try_join_next() {
             None => Ok(()),
             Some(ended) => anyhow::bail!("an agent's session ended: {:?}", ended?),

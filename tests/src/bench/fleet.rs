@@ -104,10 +104,11 @@ impl Fleet {
         let phase = self.hush(plane)?;
         let connecting = futures::stream::iter(&identities).map(|identity| connect(plane.quic(), identity));
         let sessions: Vec<SimSession> = connecting.buffer_unordered(AT_ONCE).try_collect().await?;
-        let (connected_a_second, connecting_took_ms) = self.ends(plane, phase, sessions.len()).await?;
+        let came = sessions.len();
         for session in sessions {
             self.take(session);
         }
+        let (connected_a_second, connecting_took_ms) = self.ends(plane, phase, came).await?;
         Ok(Step {
             from,
             to,

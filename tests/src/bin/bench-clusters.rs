@@ -59,6 +59,7 @@ async fn main() -> anyhow::Result<()> {
         let mut clusters = Clusters::default();
         clusters.grow(&plane, 1, size).await?;
         let needs = needs(&plane).await?;
+        clusters.are_reported()?;
         let what = format!("one cluster of {} nodes and {} pods", size.nodes, size.pods);
         report.row(format!("{what}: resident memory"), needs.megabytes, "MB", None, None);
         report.row(format!("{what}: processor"), needs.processor_percent, "% of a core", None, None);
@@ -87,7 +88,9 @@ async fn many(report: &mut Report, size: Size) -> anyhow::Result<()> {
     for count in STEPS {
         clusters.grow(&plane, count, size).await?;
         let needs = needs(&plane).await?;
-        let what = format!("{count} clusters of {} nodes and {} pods", size.nodes, size.pods);
+        clusters.are_reported()?;
+        let plural = if count == 1 { "" } else { "s" };
+        let what = format!("{count} cluster{plural} of {} nodes and {} pods", size.nodes, size.pods);
         report.row(format!("{what}: resident memory"), needs.megabytes, "MB", None, None);
         report.row(format!("{what}: processor"), needs.processor_percent, "% of a core", None, None);
         all.push((count, needs));

@@ -26,6 +26,8 @@ pub fn programs(repository: &Path) -> anyhow::Result<PathBuf> {
     );
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository.join("target"), PathBuf::from);
+    // The build runs in another directory.
+    let target = std::path::absolute(&target).with_context(|| format!("where {} is", target.display()))?;
     let source = target.join("version-before").join(commit);
     if !source.exists() {
         check_out(repository, commit, &source)?;

@@ -1,5 +1,6 @@
 //! Tests of each detector with a table of objects: which findings it makes, and which objects it ignores.
 
+use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1::{self, observation::Body};
 
 use super::*;
@@ -293,4 +294,39 @@ fn evidence_and_symptoms_are_bounded() {
     assert_eq!((cause.evidence.len(), cause.symptoms.len()), (21, 20));
     assert!(cause.evidence[20].starts_with("... and "), "{}", cause.evidence[20]);
     assert!(cause.title.contains("60 pods"), "{}", cause.title);
+}
+
+/// A host of which it is heard, or which is forgotten, and how full it is.
+fn host_events() -> impl proptest::strategy::Strategy<Value = Vec<(u8, Option<bool>)>> {
+    use proptest::prelude::*;
+    proptest::collection::vec((0_u8..4, proptest::option::of(any::<bool>())), 0..40)
+}
+
+proptest::proptest! {
+    /// Whatever hosts say, and whichever are forgotten and met again: an assessment that followed finds what one that is
+    /// made anew finds.
+    #[test]
+    fn hosts_that_are_followed_are_as_hosts_that_are_looked_at_anew(events in host_events()) {
+        let (mut world, settings) = (World::default(), Settings::default());
+        let mut followed = Assessment::default();
+        let mut found_some = false;
+        for (n, is_full) in &events {
+            let agent = AgentId::of_bytes([*n; 16]);
+            if let Some(is_full) = is_full {
+                let available_bytes = if *is_full { 1 << 30 } else { 60 << 30 };
+                let filesystem = "ext4".to_owned();
+                let disk = v1::Disk { mount: "/".into(), filesystem, total_bytes: 100 << 30, available_bytes };
+                let body = Body::Host(v1::Host { disks: vec![disk], ..v1::Host::default() });
+                let said = v1::Observation { body: Some(body), ..v1::Observation::default() };
+                world.apply(agent, &said, Timestamp::UNIX_EPOCH);
+            } else {
+                world.hosts.remove(&agent);
+            }
+            refresh(&mut followed, &world, &settings);
+            let anew = assess(&world, &settings);
+            proptest::prop_assert!(followed.findings().eq(anew.findings()));
+            found_some |= followed.findings().next().is_some();
+        }
+        proptest::prop_assert_eq!(found_some, events.iter().any(|(_, is_full)| *is_full == Some(true)));
+    }
 }
