@@ -159,11 +159,12 @@ impl Bindings {
         // A cluster without a document is one whose first facts are older than it, or one that was removed: few at a time.
         let removed =
             world.clusters.keys().filter(|uid| !documented.contains(uid.as_str()) && !is_bound(uid));
+        let hosts = are_hosts_due.then(|| world.hosts.keys());
         let is_revoked = |id: &&AgentId| agents.get(**id).is_some_and(|agent| agent.doc.revoked_at.is_some());
         Unbound {
             clusters: clusters.map(|(uid, _)| uid.clone()).collect(),
             removed: removed.cloned().collect(),
-            hosts: world.hosts.keys().filter(|_| are_hosts_due).filter(is_revoked).copied().collect(),
+            hosts: hosts.into_iter().flatten().filter(is_revoked).copied().collect(),
         }
     }
 }
