@@ -99,7 +99,7 @@ async fn id_of(plane: &Plane, name: &str) -> Value {
     plane.get(&format!("/agents/{name}")).await.unwrap()["id"].clone()
 }
 
-/// The agent is changed to another program while it cannot send what it sees, and once more while it does a job.
+/// The agent is changed to another program while it cannot send what it sees.
 async fn changes(
     site: &mut Site,
     workloads: &Workloads,

@@ -102,9 +102,11 @@ impl Assessment {
         // There may be many thousand hosts, and each decision asks: none is looked at that did not change.
         self.hosts.retain(|agent, _| world.hosts.contains_key(agent));
         for (agent, facts) in world.hosts.changed_since(self.hosts_seen) {
-            match detect(Place::Host(agent, facts)) {
-                none if none.is_empty() => _ = self.hosts.remove(&agent),
-                findings => _ = self.hosts.insert(agent, findings),
+            let findings = detect(Place::Host(agent, facts));
+            if findings.is_empty() {
+                self.hosts.remove(&agent);
+            } else {
+                self.hosts.insert(agent, findings);
             }
         }
         self.hosts_seen = world.hosts.turn();

@@ -132,8 +132,8 @@ pub struct Crowded {
 /// All live sessions.
 #[derive(Default)]
 pub struct Sessions {
-    /// Who is connected, and whose observations are all in the world. Told under the lock of the entries who came and went,
-    /// so that both hold the same agents.
+    /// Who is connected, and whose observations are all in the world. It is told who comes and goes under the lock of the
+    /// entries, so that both hold the same agents.
     pub caught_up: CaughtUp,
     entries: Mutex<HashMap<AgentId, Live>>,
     next: AtomicU64,
