@@ -1,4 +1,4 @@
-//! Tests two versions side by side, with the programs of the version before in the directory that `NIMBUS_BEFORE` names:
+//! Tests two versions side by side, with the version before in the tree that `NIMBUS_BEFORE` names:
 //! agents of both at one control plane that lead after each other, an agent that is downgraded and upgraded on its data with
 //! something unsent and with a job under way, and a control plane that is upgraded under an agent that already was.
 //! Too long for CI.
@@ -19,8 +19,8 @@ use serde_json::Value;
 /// A program of the version before, which is another one than that of today.
 fn before(name: &str) -> PathBuf {
     let dir = std::env::var_os("NIMBUS_BEFORE")
-        .expect("NIMBUS_BEFORE: a directory with the programs of the version before, as `cargo xtask test --long` makes it");
-    let program = PathBuf::from(dir).join(name);
+        .expect("NIMBUS_BEFORE: the tree of the version before with its programs, as `cargo xtask test --long` makes it");
+    let program = PathBuf::from(dir).join("target/debug").join(name);
     let (then, today) = (std::fs::read(&program), std::fs::read(binary(name).unwrap()));
     assert!(then.unwrap() != today.unwrap(), "{} is the program of today", program.display());
     program

@@ -13,6 +13,7 @@ mod deployed;
 mod elsewhere;
 mod site;
 mod story;
+mod versions;
 mod volume;
 
 use std::ffi::OsStr;
@@ -28,6 +29,8 @@ use crate::rig::{build, repository};
 const FIGURES: &str = "figures.json";
 /// The word for a story that stops to measure what the pods take at rest.
 pub const AT_REST: &str = "at-rest";
+/// The word for the story of two versions.
+pub const VERSIONS: &str = "versions";
 
 /// Plays the story on a real node: the program that hands its words on to [`inside`], in namespaces of its own. Returns why it was left
 /// out on a machine that cannot have one.
@@ -41,7 +44,18 @@ pub fn play(program: &Path) -> anyhow::Result<Option<String>> {
     tell(program, &[]).map(|_| None)
 }
 
-/// The same with the figures of its steps, and of its pods at rest.
+/// Plays the story of two versions, as [`play`] does: with the version before in the tree that `NIMBUS_BEFORE` names.
+///
+/// # Errors
+/// As [`play`].
+pub fn play_versions(program: &Path) -> anyhow::Result<Option<String>> {
+    if let Some(why) = obstacle::of_all() {
+        return Ok(Some(why));
+    }
+    tell(program, &[VERSIONS]).map(|_| None)
+}
+
+/// The first story with the figures of its steps, and of its pods at rest.
 ///
 /// # Errors
 /// As [`play`], and on a machine that cannot have a real node.
@@ -70,14 +84,26 @@ fn tell(program: &Path, words: &[&str]) -> anyhow::Result<Vec<Row>> {
 /// # Errors
 /// As [`play`].
 pub async fn inside(words: &[String]) -> anyhow::Result<()> {
-    let (dir, at_rest) = match words {
-        [dir] => (Path::new(dir), false),
-        [dir, word] if word == AT_REST => (Path::new(dir), true),
-        _ => anyhow::bail!("expected the folder of the story and nothing or {AT_REST}, found {words:?}"),
+    let (dir, word) = match words {
+        [dir] => (Path::new(dir), ""),
+        [dir, word] => (Path::new(dir), word.as_str()),
+        _ => anyhow::bail!("expected the folder of the story and at most one word, found {words:?}"),
     };
     mounts::prepare(dir)?;
-    let site = site::Site::start(dir).await.context("the site")?;
-    match story::tell(&site, at_rest.then_some(dir)).await {
+    let (site, told) = match word {
+        "" | AT_REST => {
+            let site = site::Site::start(dir).await.context("the site")?;
+            let told = story::tell(&site, (word == AT_REST).then_some(dir)).await;
+            (site, told)
+        }
+        VERSIONS => {
+            let site = site::Site::start_with_two_nodes(dir).await.context("the site")?;
+            let told = versions::tell(&site).await;
+            (site, told)
+        }
+        _ => anyhow::bail!("expected {AT_REST}, {VERSIONS} or nothing, found {word}"),
+    };
+    match told {
         Ok(()) => Ok(std::fs::write(dir.join(FIGURES), site.figures()?)?),
         Err(error) => Err(error.context(site.state().await)),
     }

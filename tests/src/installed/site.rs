@@ -34,6 +34,10 @@ const DATABASE: &str = "nimbus";
 const LOCAL: &str = "local";
 /// The images of this build.
 pub const TAG: &str = "1";
+/// How long a container that crashes waits at most.
+const LONGEST_BACK_OFF: &str = "10s";
+/// Helm's words for an installation that is waited for.
+pub const UNTIL_READY: [&str; 3] = ["--wait", "--timeout", "3m"];
 
 /// Everything that is there before anything is installed.
 pub struct Site {
@@ -42,7 +46,7 @@ pub struct Site {
     /// Where pods are healed.
     pub shop: Workloads,
     _names: Names,
-    _node: RealNode,
+    nodes: Vec<RealNode>,
     registry: Registry,
     parts: Parts,
     postgres: Postgres,
@@ -56,12 +60,23 @@ pub struct Site {
 }
 
 impl Site {
-    /// Starts it; the namespace enforces Pod Security `restricted`.
+    /// Starts it with one node; the namespace enforces Pod Security `restricted`.
     pub async fn start(dir: &Path) -> anyhow::Result<Self> {
-        let (cluster, node) = RealNode::start("10s").await?;
+        let (cluster, node) = RealNode::start(LONGEST_BACK_OFF).await?;
+        Self::on(dir, cluster, vec![node]).await
+    }
+
+    /// The same with two nodes.
+    pub async fn start_with_two_nodes(dir: &Path) -> anyhow::Result<Self> {
+        let (cluster, first) = RealNode::start(LONGEST_BACK_OFF).await?;
+        let second = RealNode::second(&cluster, LONGEST_BACK_OFF).await.context("the second node")?;
+        Self::on(dir, cluster, vec![first, second]).await
+    }
+
+    async fn on(dir: &Path, cluster: Cluster, nodes: Vec<RealNode>) -> anyhow::Result<Self> {
         let registry = Registry::start()?;
         let names = Names::serve(&cluster).await?;
-        let parts = Parts::bring(&node, &registry)?;
+        let parts = Parts::bring(&nodes, &registry)?;
         let postgres = Postgres::start_for(ADDRESS)?;
         let (home, hosts) = (dir.join("home"), dir.join("hosts"));
         fs::create_dir(&home)?;
@@ -76,7 +91,7 @@ impl Site {
             cluster,
             shop,
             _names: names,
-            _node: node,
+            nodes,
             registry,
             parts,
             postgres,
@@ -155,13 +170,38 @@ impl Site {
 
     /// The same in a namespace.
     pub async fn install_in(&self, namespace: &str, chart: &str, values: &Value) -> anyhow::Result<()> {
+        let (from, image) = (self.parts.chart(chart)?, self.parts.image(chart));
+        self.install_from(namespace, chart, (&from, &image), values, &UNTIL_READY).await
+    }
+
+    /// A chart from this place with this image, installed or upgraded by helm with these words more.
+    pub async fn install_from(
+        &self,
+        namespace: &str,
+        chart: &str,
+        (from, image): (&str, &Value),
+        values: &Value,
+        words: &[&str],
+    ) -> anyhow::Result<()> {
         let file = self.home.join(format!("{chart}.json"));
         let mut values = values.clone();
-        values["image"] = self.parts.image(chart);
+        values["image"] = image.clone();
         fs::write(&file, values.to_string())?;
-        let (from, file) = (self.parts.chart(chart)?, file.display().to_string());
-        let words = ["upgrade", "--install", chart, &from, "--values", &file, "--wait", "--timeout", "3m"];
-        self.helm_in(namespace, &words).await.map(drop)
+        let file = file.display().to_string();
+        let upgrade = ["upgrade", "--install", chart, from, "--values", &file];
+        self.helm_in(namespace, &[&upgrade, words].concat()).await.map(drop)
+    }
+
+    /// Pushes the image of one more program; the values that name it, by its digest.
+    pub fn push(&self, program: &Path, tag: &str) -> anyhow::Result<Value> {
+        let name = program.file_name().context("a program has a name")?.to_string_lossy();
+        let repository = format!("{LOCAL}/{name}");
+        let name = format!("{repository}:{tag}");
+        let dir = self.nodes.first().context("a node")?.dir();
+        let archive = images::of_program(dir, program, &name)?;
+        self.registry.push(&format!("docker-archive:{}", archive.display()), &name)?;
+        let digest = self.registry.digest(&name)?;
+        Ok(json!({"registry": self.registry.address(), "repository": repository, "digest": digest}))
     }
 
     /// The values that name the image of a program.
@@ -274,8 +314,9 @@ struct Parts {
 }
 
 impl Parts {
-    /// Makes the images known: all to the node, but the agent's, which it has to pull, and those of the charts to the registry.
-    fn bring(node: &RealNode, registry: &Registry) -> anyhow::Result<Self> {
+    /// Makes the images known: all to the nodes, but the agent's, which it has to pull, and those of the charts to the registry.
+    fn bring(nodes: &[RealNode], registry: &Registry) -> anyhow::Result<Self> {
+        let node = nodes.first().context("a node")?;
         let release = std::env::var_os("NIMBUS_RELEASE").map(PathBuf::from);
         for program in [CONTROL_PLANE, AGENT] {
             let from = match &release {
@@ -289,14 +330,13 @@ impl Parts {
         let digest = registry.digest(&name)?;
         let agent = json!({"registry": registry.address(), "repository": repository, "digest": digest});
         let parts = Self { release, agent };
-        for program in [CONTROL_PLANE, COMMAND] {
-            parts.import(node, program)?;
+        let curl = images::of_program(node.dir(), real_node::part("curl")?, &format!("{LOCAL}/curl:{TAG}"))?;
+        for node in nodes {
+            for program in [CONTROL_PLANE, COMMAND] {
+                parts.import(node, program)?;
+            }
+            node.import(&curl)?;
         }
-        node.import(&images::of_program(
-            node.dir(),
-            real_node::part("curl")?,
-            &format!("{LOCAL}/curl:{TAG}"),
-        )?)?;
         Ok(parts)
     }
 

@@ -111,7 +111,7 @@ impl<'a> Clock<'a> {
 }
 
 /// What a person makes before the first install: the keys, and the Secrets that the charts name.
-async fn keys_and_database(site: &Site) -> anyhow::Result<PathBuf> {
+pub async fn keys_and_database(site: &Site) -> anyhow::Result<PathBuf> {
     let made = site.nimbus(&["keys", "create", "/run/nimbus-keys"]).await?;
     let keys = Path::new(made["directory"].as_str().context("the directory of the keys")?).to_owned();
     let from = format!("--from-file={}", keys.display());
@@ -122,7 +122,7 @@ async fn keys_and_database(site: &Site) -> anyhow::Result<PathBuf> {
 }
 
 /// The values of the control plane; another round makes other pods.
-fn control_plane(round: u32, backup: &Value) -> Value {
+pub fn control_plane(round: u32, backup: &Value) -> Value {
     json!({
         "replicas": 2,
         "keys": {"existingSecret": "nimbus-keys"},
@@ -146,7 +146,7 @@ pub fn quick() -> Value {
 }
 
 /// The values of the agents: the token, spent by the first of them, is in a Secret.
-async fn agents(site: &Site, uid: &str) -> anyhow::Result<impl Fn(u32) -> Value + use<>> {
+pub async fn agents(site: &Site, uid: &str) -> anyhow::Result<impl Fn(u32) -> Value + use<>> {
     let words = ["agents", "token", "create", "--name", AGENT, "--kind", "cluster", "--uses", "1"];
     let made = site.nimbus(&words).await?;
     let named = format!("{CONTROL_PLANE}-agents.{NAMESPACE}.svc:7071");
@@ -189,7 +189,7 @@ pub async fn the_cluster_is_watched(site: &Site, uid: &str) -> anyhow::Result<St
 }
 
 /// Waits until the agent read its own node's kubelet, which it does by the right `nodes/stats` and verified by the cluster's CA.
-async fn the_kubelet_is_read(site: &Site) -> anyhow::Result<()> {
+pub async fn the_kubelet_is_read(site: &Site) -> anyhow::Result<()> {
     let pod =
         site.kubectl(&["get", "pods", "-l", "app.kubernetes.io/name=nimbus-agent", "-o", "name"]).await?;
     let pod = pod.lines().next().context("an agent")?.trim_start_matches("pod/").to_owned();
@@ -221,7 +221,7 @@ pub async fn heal(site: &Site, name: &str, what: &str) -> anyhow::Result<()> {
 }
 
 /// A new Deployment of two pods that are well for long enough; returns one of them.
-async fn two_pods(site: &Site, name: &str) -> anyhow::Result<String> {
+pub async fn two_pods(site: &Site, name: &str) -> anyhow::Result<String> {
     let web = with_state(shell(name, 2, UNLESS_BROKEN), &json!({"medium": "Memory"}));
     let probe = json!({"exec": {"command": ["test", "!", "-e", "/state/broken"]}, "periodSeconds": 1});
     apply(&site.shop, &with(web, "/spec/template/spec/containers/0/readinessProbe", probe)).await?;
@@ -232,7 +232,7 @@ async fn two_pods(site: &Site, name: &str) -> anyhow::Result<String> {
 }
 
 /// Breaks it, and waits until it is gone: a job is under way then, which looks whether that helps.
-async fn break_and_evict(site: &Site, name: &str, victim: &str) -> anyhow::Result<()> {
+pub async fn break_and_evict(site: &Site, name: &str, victim: &str) -> anyhow::Result<()> {
     let words = ["-n", SHOP, "exec", victim, "-c", "app", "--", "sh", "-c", "touch /state/broken"];
     site.cluster.kubectl(&words).await?;
     wait_for(&format!("{victim} to be replaced"), LIMIT, || async {

@@ -14,6 +14,8 @@ use rcgen::{
 };
 use serde_json::{Value, json};
 
+use super::real_node::Place;
+
 /// The authority that signs the API server's and every user's certificate.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -40,7 +42,7 @@ impl Authority {
 
     /// Writes what the API server needs: `ca.crt`, `apiserver.crt`, `apiserver.key` and the key that
     /// signs service account tokens, `accounts.key` with its public half `accounts.pub`; by `kubelet-client.crt` and its key
-    /// it asks kubelets, and a real node's kubelet serves with `kubelet.crt`.
+    /// it asks kubelets, and a real node's kubelet serves with the node's name and `.crt`.
     pub fn write_server_files(&self, dir: &Path) -> anyhow::Result<()> {
         let names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
         let mut params = CertificateParams::new(names.map(str::to_owned))?;
@@ -56,7 +58,6 @@ impl Authority {
             &masters,
             ExtendedKeyUsagePurpose::ClientAuth,
         )?;
-        let (serving, serving_key) = self.kubelet_serving()?;
         let accounts = KeyPair::generate()?;
         for (name, text) in [
             ("ca.crt", &self.pem),
@@ -64,21 +65,26 @@ impl Authority {
             ("apiserver.key", &key),
             ("kubelet-client.crt", &client),
             ("kubelet-client.key", &client_key),
-            ("kubelet.crt", &serving),
-            ("kubelet.key", &serving_key),
             ("accounts.key", &accounts.serialize_pem()),
             ("accounts.pub", &accounts.public_key_pem()),
         ] {
             std::fs::write(dir.join(name), text).with_context(|| format!("cannot write {name}"))?;
         }
+        for place in [Place::First, Place::Second] {
+            let (certificate, key) = self.kubelet_serving(place)?;
+            for (end, text) in [("crt", certificate), ("key", key)] {
+                let name = format!("{}.{end}", place.name());
+                std::fs::write(dir.join(&name), text).with_context(|| format!("cannot write {name}"))?;
+            }
+        }
         Ok(())
     }
 
     /// The certificate that the kubelet of a real node serves with, as `serverTLSBootstrap` gets one.
-    fn kubelet_serving(&self) -> anyhow::Result<(String, String)> {
-        let mut params = CertificateParams::new(vec![super::real_node::NODE.to_owned()])?;
-        params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(super::real_node::ADDRESS)));
-        let name = format!("system:node:{}", super::real_node::NODE);
+    fn kubelet_serving(&self, place: Place) -> anyhow::Result<(String, String)> {
+        let mut params = CertificateParams::new(vec![place.name().to_owned()])?;
+        params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(place.address())));
+        let name = format!("system:node:{}", place.name());
         self.issue(params, &name, &["system:nodes"], ExtendedKeyUsagePurpose::ServerAuth)
     }
 

@@ -226,7 +226,7 @@ fn play_scenes_again(repository: &Path) -> Outcome {
 fn long_tests(repository: &Path) -> Outcome {
     match integration_tests(repository, &[Kind::Long]) {
         Ok(names) if names.is_empty() => Outcome::Skipped("none is registered as too long for CI".to_owned()),
-        Ok(_) => match (version_before::programs(repository), test_command(repository, &[], &[Kind::Long])) {
+        Ok(_) => match (version_before::tree(repository), test_command(repository, &[], &[Kind::Long])) {
             (Ok(before), Ok(mut test)) => program(test.env(version_before::VARIABLE, before)),
             (Err(error), _) | (_, Err(error)) => failed(&error),
         },

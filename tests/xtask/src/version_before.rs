@@ -8,11 +8,11 @@ use anyhow::Context as _;
 
 use crate::steps::cargo;
 
-/// Where the tests are told that its programs are; whoever sets it has built them already.
+/// Where the tests are told that its tree is, with its charts and, in `target/debug`, its programs; whoever sets it has built them.
 pub const VARIABLE: &str = "NIMBUS_BEFORE";
 
-/// The directory with its programs, which are built where they are not there yet.
-pub fn programs(repository: &Path) -> anyhow::Result<PathBuf> {
+/// Its tree, with its programs, which are built where they are not there yet.
+pub fn tree(repository: &Path) -> anyhow::Result<PathBuf> {
     if let Some(given) = std::env::var_os(VARIABLE) {
         return Ok(PathBuf::from(given));
     }
@@ -37,7 +37,7 @@ pub fn programs(repository: &Path) -> anyhow::Result<PathBuf> {
     build.current_dir(&source).env("CARGO_TARGET_DIR", &objects).env_remove("CARGO_BUILD_TARGET");
     build.args(["build", "--locked", "--bins", "-p", "nimbus-agent", "-p", "nimbus-control-plane"]);
     succeeds(&mut build, "the build of the version before")?;
-    Ok(objects.join("debug"))
+    Ok(source)
 }
 
 /// Writes the commit's files to `source`, which is there once all of them are: no worktree, which the repository would

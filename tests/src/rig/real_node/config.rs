@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{ADDRESS, NODE, images};
+use super::{ADDRESS, Place, images};
 
 /// The network of the node's pods.
 pub const PODS: &str = "10.244.77.0/24";
@@ -51,19 +51,21 @@ pub fn network() -> Value {
 
 /// The kubelet's configuration. As on any node that is set up with care, it serves with a certificate of the cluster's CA, takes
 /// nobody's word without one or a token, and asks the API server what they may; `certificates` is where they are.
-pub fn kubelet(dir: &Path, certificates: &Path, longest_back_off: &str) -> Value {
+pub fn kubelet(place: Place, dir: &Path, certificates: &Path, longest_back_off: &str) -> Value {
     let file = |name: &str| certificates.join(name).display().to_string();
-    json!({
+    let name = place.name();
+    let mut config = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
+        "address": place.address().to_string(),
         "authentication": {
             "anonymous": {"enabled": false},
             "webhook": {"enabled": true},
             "x509": {"clientCAFile": file("ca.crt")},
         },
         "authorization": {"mode": "Webhook"},
-        "tlsCertFile": file("kubelet.crt"),
-        "tlsPrivateKeyFile": file("kubelet.key"),
+        "tlsCertFile": file(&format!("{name}.crt")),
+        "tlsPrivateKeyFile": file(&format!("{name}.key")),
         "cgroupDriver": "cgroupfs",
         "failCgroupV1": false,
         "failSwapOn": false,
@@ -82,19 +84,25 @@ pub fn kubelet(dir: &Path, certificates: &Path, longest_back_off: &str) -> Value
         "volumeStatsAggPeriod": "5s",
         "crashLoopBackOff": {"maxContainerRestartPeriod": longest_back_off},
         "featureGates": {"KubeletCrashLoopBackOffMax": true},
-    })
+    });
+    if place == Place::Second {
+        // The first one has the port, and would take the second one's cgroups for those of pods that are gone.
+        config["healthzPort"] = json!(0);
+        config["cgroupRoot"] = json!(format!("/{name}"));
+    }
+    config
 }
 
 /// The kubelet's words.
-pub fn kubelet_words(dir: &Path, kubeconfig: &Path) -> Vec<String> {
+pub fn kubelet_words(place: Place, dir: &Path, kubeconfig: &Path) -> Vec<String> {
     let at = |name: &str| dir.join(name).display().to_string();
     vec![
         format!("--config={}", at("kubelet.json")),
         format!("--kubeconfig={}", kubeconfig.display()),
         format!("--root-dir={}", at("kubelet")),
         format!("--cert-dir={}", at("pki")),
-        format!("--hostname-override={NODE}"),
-        format!("--node-ip={ADDRESS}"),
+        format!("--hostname-override={}", place.name()),
+        format!("--node-ip={}", place.address()),
         "--v=1".to_owned(),
     ]
 }
@@ -104,7 +112,7 @@ pub fn proxy_words(kubeconfig: &Path) -> Vec<String> {
     vec![
         format!("--kubeconfig={}", kubeconfig.display()),
         "--proxy-mode=iptables".to_owned(),
-        format!("--hostname-override={NODE}"),
+        format!("--hostname-override={}", Place::First.name()),
         // No limit of the kernel can be raised.
         "--conntrack-max-per-core=0".to_owned(),
         format!("--cluster-cidr={PODS}"),

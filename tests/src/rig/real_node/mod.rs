@@ -1,4 +1,4 @@
-//! A real node: kubelet, containerd, runc, CNI and kube-proxy, in namespaces and cgroups of their own.
+//! A real node, or two: kubelet, containerd, runc, CNI and kube-proxy, in namespaces and cgroups of their own.
 //!
 //! It joins a [`Cluster`] without simulated nodes. For what the simulator only imitates: crash loops, kills for memory,
 //! init containers and sidecars, volumes, evictions, and an agent that runs as a pod. A machine that cannot have one says
@@ -33,9 +33,38 @@ pub const INSIDE: &str = "inside-a-real-node";
 /// How long the node may take until it is ready: it takes some ten seconds on an idle machine.
 const START_LIMIT: Duration = Duration::from_mins(3);
 
+/// Which of the real nodes that a cluster can have. Both are in the same namespaces: their pods have one bridge, and one
+/// kube-proxy does for both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The one that every cluster with a real node has.
+    First,
+    /// One more, for what needs two.
+    Second,
+}
+
+impl Place {
+    /// The node's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::First => NODE,
+            Self::Second => "real-1",
+        }
+    }
+
+    /// The node's address.
+    pub const fn address(self) -> Ipv4Addr {
+        match self {
+            Self::First => ADDRESS,
+            Self::Second => Ipv4Addr::new(10, 200, 0, 2),
+        }
+    }
+}
+
 /// The processes of a node; they end with the namespaces that they are in.
 #[derive(Debug)]
 pub struct RealNode {
+    place: Place,
     dir: PathBuf,
     programs: build::Binaries,
     processes: Vec<Process>,
@@ -56,12 +85,26 @@ impl RealNode {
     /// When a program cannot be built or started, or the node is not ready in time; then with the ends of the logs.
     pub async fn start(longest_back_off: &str) -> anyhow::Result<(Cluster, Self)> {
         let cluster = Cluster::start(Options { nodes: 0, reach: Reach::Pods, ..Options::default() }).await?;
-        let dir = cluster.dir().join("node");
+        let node = Self::join(&cluster, Place::First, longest_back_off).await?;
+        Ok((cluster, node))
+    }
+
+    /// Starts the second node of a cluster that has the first.
+    ///
+    /// # Errors
+    /// As [`RealNode::start`], and when its address or its cgroups cannot be made.
+    pub async fn second(cluster: &Cluster, longest_back_off: &str) -> anyhow::Result<Self> {
+        mounts::prepare_second()?;
+        Self::join(cluster, Place::Second, longest_back_off).await
+    }
+
+    async fn join(cluster: &Cluster, place: Place, longest_back_off: &str) -> anyhow::Result<Self> {
+        let dir = cluster.dir().join(place.name());
         fs::create_dir_all(dir.join("cni"))?;
         let programs = build::ensure_all(&repository()?, true)?;
-        let mut node = Self { dir, programs, processes: Vec::new() };
-        match node.bring_up(&cluster, longest_back_off).await {
-            Ok(()) => Ok((cluster, node)),
+        let mut node = Self { place, dir, programs, processes: Vec::new() };
+        match node.bring_up(cluster, longest_back_off).await {
+            Ok(()) => Ok(node),
             Err(error) => Err(error.context(format!("{}\n{}", node.logs(), cluster.logs()))),
         }
     }
@@ -73,7 +116,7 @@ impl RealNode {
         fs::write(self.dir.join("cni/10-pods.conflist"), config::network().to_string())?;
         fs::write(
             self.dir.join("kubelet.json"),
-            config::kubelet(&self.dir, cluster.dir(), longest_back_off).to_string(),
+            config::kubelet(self.place, &self.dir, cluster.dir(), longest_back_off).to_string(),
         )?;
         self.run(
             "containerd",
@@ -87,10 +130,13 @@ impl RealNode {
         ] {
             self.import(&archive)?;
         }
-        self.run("kubelet", config::kubelet_words(&self.dir, &kubeconfig))?;
-        self.run("kube-proxy", config::proxy_words(&kubeconfig))?;
-        wait_for(&format!("{NODE} to be there"), START_LIMIT, || async {
-            cluster.wait_for_node(NODE, "True", Duration::ZERO).await.map(Seen::Yes)
+        self.run("kubelet", config::kubelet_words(self.place, &self.dir, &kubeconfig))?;
+        if self.place == Place::First {
+            self.run("kube-proxy", config::proxy_words(&kubeconfig))?;
+        }
+        let name = self.place.name();
+        wait_for(&format!("{name} to be there"), START_LIMIT, || async {
+            cluster.wait_for_node(name, "True", Duration::ZERO).await.map(Seen::Yes)
         })
         .await
     }

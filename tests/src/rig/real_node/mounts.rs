@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 
-use super::ADDRESS;
+use super::{ADDRESS, Place};
 
 /// Settings that a kubelet writes at its start. This process may not change the machine's: files with the wanted values
 /// are mounted over them.
@@ -56,6 +56,30 @@ pub fn prepare(dir: &Path) -> anyhow::Result<()> {
     run("ip", &["address", "add", &format!("{ADDRESS}/24"), "dev", "node0"])?;
     run("ip", &["link", "set", "node0", "up"])?;
     fs::write("/proc/sys/net/ipv4/ip_forward", "1").context("ip_forward")
+}
+
+/// Prepares what a second node has of its own beside the first: an address, and cgroups below which its kubelet has those of
+/// its pods.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_second() -> anyhow::Result<()> {
+    let place = Place::Second;
+    run("ip", &["address", "add", &format!("{}/24", place.address()), "dev", "node0"])?;
+    for hierarchy in fs::read_dir("/sys/fs/cgroup").context("/sys/fs/cgroup")? {
+        let hierarchy = hierarchy?.path();
+        let own = hierarchy.join(place.name());
+        fs::create_dir(&own).with_context(|| own.display().to_string())?;
+        // A new cpuset is empty, and nothing can join it.
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            let above = hierarchy.join(file);
+            if above.exists() {
+                let text = fs::read_to_string(&above).with_context(|| above.display().to_string())?;
+                fs::write(own.join(file), text).with_context(|| own.display().to_string())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Requires a program of the system to succeed.
