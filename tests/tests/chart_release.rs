@@ -206,6 +206,37 @@ fn a_namespace_that_is_not_there_and_the_uid_of_another_cluster_are_refused_befo
     }
 }
 
+/// Helm would say that the release is deployed, and no pod would ever be made.
+#[test]
+fn files_of_the_nodes_are_refused_in_a_namespace_that_enforces_pod_security() {
+    let judged = |labels: Value, files: &str| {
+        let namespaces = json!({
+            "kube-system": {"metadata": {"uid": "u"}},
+            "ops": {"metadata": {"uid": "o", "labels": labels}},
+        });
+        let judge = "(dict \"root\" . \"named\" (dict \"ops\" \"hostAccess.files\") \"found\" .Values.found)";
+        let judge = format!("include \"{AGENT}.check.found\" {judge}");
+        let found = format!("found={namespaces}");
+        let files = format!("hostAccess.files={files}");
+        asked(AGENT, &judge, &["--set-json", &found, "--set-json", &files]).unwrap()
+    };
+    let (label, files) =
+        ("pod-security.kubernetes.io/enforce", r#"[{"path": "/etc/hosts", "type": "File"}]"#);
+    for enforced in ["baseline", "restricted"] {
+        let said = judged(json!({label: enforced}), files);
+        let words = ["  - hostAccess.files: expected", "\"ops\"", enforced, "kubectl label namespace ops"];
+        assert!(words.iter().all(|word| said.contains(word)), "{enforced}: {said}");
+    }
+    for (labels, files) in [
+        (json!({label: "privileged"}), files),
+        (json!({"pod-security.kubernetes.io/warn": "restricted"}), files),
+        (json!({label: "restricted"}), "[]"),
+    ] {
+        let said = judged(labels.clone(), files);
+        assert!(!said.contains("expected"), "{labels}: {said}");
+    }
+}
+
 /// Helm ends where a look is forbidden, and whoever may give rights need not have the right to get namespaces.
 #[test]
 fn the_cluster_is_asked_for_the_namespaces_that_are_named_unless_that_is_switched_off() {
@@ -221,6 +252,8 @@ fn the_cluster_is_asked_for_the_namespaces_that_are_named_unless_that_is_switche
         }
     }
     assert!(asks("acting.clusterUid=u").contains("\"named\":{}"));
+    let files = "hostAccess.files[0].path=/etc/hosts,hostAccess.files[0].type=File";
+    assert!(asks(files).contains("\"ops\":\"hostAccess.files\""));
     for values in ["acting.actions={}".to_owned(), format!("{acting},acting.checkCluster=false")] {
         let said = asks(&values);
         assert!(!said.contains("named"), "{values}: {said}");

@@ -58,6 +58,7 @@ The ConfigMap that stops the agents goes by the DaemonSet's name: under another 
 {{- with include "nimbus-agent.leaseNamespace" . -}}
 {{- if ne . "kube-system" -}}{{- $_ := set $named . "lease.namespace" -}}{{- end -}}
 {{- end -}}
+{{- if .Values.hostAccess.files -}}{{- $_ := set $named .Release.Namespace "hostAccess.files" -}}{{- end -}}
 {{- range .Values.acting.namespaces -}}{{- $_ := set $named . "acting.namespaces" -}}{{- end -}}
 {{- $off := eq (toString .Values.acting.checkCluster) "false" -}}
 {{- if and (or $named .Values.acting.clusterUid) (not $off) -}}{{- dict "named" $named | toJson -}}{{- end -}}
@@ -77,6 +78,12 @@ before anything else where it is not there (--create-namespace).
 {{- range $name, $value := .named -}}
 {{- $namespace := get $.found $name | default dict -}}
 {{- if eq $name $.root.Release.Namespace -}}
+{{- $enforced := dig "metadata" "labels" "pod-security.kubernetes.io/enforce" "" $namespace -}}
+{{- if and $.root.Values.hostAccess.files (has $enforced (list "baseline" "restricted")) -}}
+{{- include "nimbus-agent.wrong" (list "hostAccess.files" "no files of the nodes where Pod Security refuses pods that mount them"
+  (printf "%s, which enforces %s" (quote $name) (quote $enforced))
+  (printf "choose a namespace for the agents alone and run: kubectl label namespace %s pod-security.kubernetes.io/enforce=privileged --overwrite" $name)) -}}
+{{- end -}}
 {{- else if not $namespace -}}
 {{- include "nimbus-agent.wrong" (list $value "namespaces that are there" (printf "no %s in this cluster" (quote $name))
   (printf "correct it, or run first: kubectl create namespace %s" $name)) -}}

@@ -34,6 +34,7 @@ pub(crate) fn classify(at: &str, error: &Error) -> StoreError {
         | Error::WorkerCrashed
         | Error::Tls(_)
         | Error::Configuration(_) => StoreError::Unreachable { at, detail },
+        Error::Protocol(_) if !at.starts_with("sqlite:") => StoreError::OtherServer { at, detail },
         Error::ColumnDecode { .. } | Error::Decode(_) | Error::ColumnNotFound(_) => {
             StoreError::Corrupt { at, expected: "a value as this build writes it".to_owned(), found: detail }
         }

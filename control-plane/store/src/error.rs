@@ -36,6 +36,14 @@ pub enum StoreError {
         /// In the database's or the system's words.
         detail: String,
     },
+    /// What answers there does not speak as PostgreSQL does.
+    #[error("expected a PostgreSQL server at {at}, found something else ({detail}); check host and port")]
+    OtherServer {
+        /// The database.
+        at: String,
+        /// In the driver's words.
+        detail: String,
+    },
     /// The database refused this user or process.
     #[error(
         "expected to be let into {at}, was refused ({detail}); check that it exists, and user, password and permissions"
