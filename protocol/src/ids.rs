@@ -134,6 +134,10 @@ id!(
     /// One join token (not its secret).
     TokenId, "tok"
 );
+id!(
+    /// One access token of a person (not its secret).
+    AccessTokenId, "acc"
+);
 
 #[cfg(test)]
 mod tests {

@@ -271,8 +271,13 @@ impl Plane {
     /// Runs the `nimbus` command against this control plane, as an operator would without a terminal, and gives its
     /// exit code and both of its outputs.
     pub async fn nimbus(&self, words: &[&str]) -> anyhow::Result<(Option<i32>, String)> {
+        self.nimbus_as(&self.token()?, words).await
+    }
+
+    /// The same with another token than the operator's.
+    pub async fn nimbus_as(&self, token: &str, words: &[&str]) -> anyhow::Result<(Option<i32>, String)> {
         let mut command = tokio::process::Command::new(binary("nimbus")?);
-        command.args(words).env("NIMBUS_SERVER", self.url()).env("NIMBUS_TOKEN", self.token()?);
+        command.args(words).env("NIMBUS_SERVER", self.url()).env("NIMBUS_TOKEN", token);
         command.env("XDG_CONFIG_HOME", self.dir.path()).env("NO_COLOR", "1");
         let output = command.kill_on_drop(true).output().await.context("cannot run nimbus")?;
         let read = |bytes| String::from_utf8_lossy(bytes).into_owned();

@@ -61,7 +61,7 @@
 {{- define "nimbus-control-plane.settings" -}}
 [settings]
 {{- range $name, $figure := .Values.config.settings }}
-{{- if not (kindIs "map" $figure) }}
+{{- if not (or (kindIs "map" $figure) (kindIs "slice" $figure)) }}
 {{ $name }} = {{ int64 $figure }}
 {{- end }}
 {{- end }}
@@ -73,6 +73,13 @@
 {{ $name }} = {{ int64 $figure }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- range (.Values.config.settings | default dict).quorum }}
+
+[[settings.quorum]]
+actions = {{ .actions | default list | toJson }}
+clusters = {{ .clusters | default list | toJson }}
+groups = {{ .groups | toJson }}
 {{- end }}
 {{- end -}}
 

@@ -40,10 +40,63 @@ pub struct Approval {
     pub plan_digest: String,
     /// Who wants the plan; may not approve it.
     pub requested_by: String,
-    /// Who answered.
+    /// Whose words are needed: for each item one person of any of its groups, and nobody counts for two items. Empty: one person's,
+    /// of whatever group.
+    #[serde(default)]
+    #[schema(required)]
+    pub needs: Vec<Vec<String>>,
+    /// Who of them approved so far.
+    #[serde(default)]
+    #[schema(required)]
+    pub given: Vec<ApprovalWord>,
+    /// In words, whose word is still needed, as `one of oncall, and one of payments or platform`; empty when nobody's is, or when
+    /// one person's is, of whatever group.
+    #[serde(default)]
+    #[schema(required)]
+    pub still_needed: String,
+    /// That one person approved alone where several had to; `null` when nobody did.
+    pub broken_glass: Option<BrokenGlass>,
+    /// Who answered; several names where several had to.
     pub decided_by: Option<String>,
     /// When.
     pub decided_at: Option<Timestamp>,
     /// The one job it was used for.
     pub used_by: Option<String>,
+}
+
+/// One person's word for an approval that asks several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ApprovalWord {
+    /// Who.
+    pub by: String,
+    /// The groups that the person was in at that moment.
+    pub groups: Vec<String>,
+    /// When.
+    pub at: Timestamp,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+/// That one person approved alone where several had to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BrokenGlass {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// Another person's look back at it; `null` while that is owed.
+    pub review: Option<GlassReview>,
+}
+
+/// A look back at a broken glass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GlassReview {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// What was found.
+    pub note: String,
 }

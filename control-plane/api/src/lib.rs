@@ -10,6 +10,7 @@
 //! `null`, never left out.
 #![deny(missing_docs)]
 
+mod access;
 mod agent;
 mod approval;
 mod approval_detail;
@@ -33,8 +34,9 @@ pub mod words;
 #[cfg(feature = "client")]
 pub mod client;
 
+pub use access::{AccessToken, AccessTokenItem, Whoami};
 pub use agent::{Agent, AgentDetail, DiskHealth, HostHealth, JoinToken, JoinTokenItem, Pace, WatchedRoot};
-pub use approval::Approval;
+pub use approval::{Approval, ApprovalWord, BrokenGlass, GlassReview};
 pub use approval_detail::ApprovalDetail;
 pub use audit::{AuditDocument, AuditMismatch, AuditRow, AuditVerification};
 pub use autonomous::{AutonomousStatus, HistoryItem, Pause, Rule};
@@ -55,8 +57,9 @@ pub use query::{
     JobQuery, JoinTokenQuery, NodeQuery, PageQuery,
 };
 pub use request::{
-    AcknowledgeRequest, ApproveRequest, BaselineRequest, DenyRequest, DisableRequest, DriftFixRequest,
-    EnableRequest, JoinTokenRequest, PauseRequest, RemoveRequest, RevokeRequest, SilenceRequest,
+    AccessTokenRequest, AcknowledgeRequest, ApproveRequest, BaselineRequest, DenyRequest, DisableRequest,
+    DriftFixRequest, EnableRequest, JoinTokenRequest, PauseRequest, RemoveRequest, ReviewRequest,
+    RevokeRequest, SilenceRequest,
 };
 pub use status::{
     AgentCounts, AgentProblems, BoundReached, ClusterHealth, ControlPlaneReplica, IncidentCounts, Started,

@@ -74,6 +74,8 @@ query! {
         state: String,
         /// Name of a cluster or host, or UID of a cluster.
         cluster: String,
+        /// `owed`: only those that somebody gave alone where several people had to, and that nobody reviewed.
+        review: String,
     }
 }
 

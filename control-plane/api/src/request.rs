@@ -16,6 +16,35 @@ pub struct ApproveRequest {
     #[serde(default)]
     #[schema(max_length = 1000)]
     pub reason: String,
+    /// True: approves alone what several people have to approve. Needs a reason, and stays open until another person reviewed it.
+    // Not sent where it says nothing, as `mode` below.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub break_glass: bool,
+}
+
+/// Looks back at an approval that somebody gave alone, and closes that.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewRequest {
+    /// What was found. 1 to 1,000 characters.
+    #[schema(min_length = 1, max_length = 1000)]
+    pub note: String,
+}
+
+/// A new access token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccessTokenRequest {
+    /// Who it stands for: 1 to 63 small letters, digits, `-`, `_` or `.`, that no usable token has.
+    #[schema(min_length = 1, max_length = 63)]
+    pub name: String,
+    /// The groups that the person is in, at most 16, each named as a person is.
+    #[serde(default)]
+    #[schema(max_items = 16)]
+    pub groups: Vec<String>,
+    /// Seconds until it ends, 60 to 31,536,000 (a year).
+    #[schema(minimum = 60, maximum = 31_536_000)]
+    pub ttl_seconds: u64,
 }
 
 /// Denies a plan.
@@ -36,6 +65,8 @@ pub struct EnableRequest {
     pub rules: Option<Vec<String>>,
     /// `recommend`: a person is asked for each remedy, also for those that would go by themselves; `act`: by the rules. `null`: as
     /// the cluster has it, and `recommend` where it has neither.
+    // Not sent where it says nothing: a control plane from before it refuses fields that it does not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<words::Mode>)]
     pub mode: Option<String>,
     /// True: says what would be enabled, writes nothing.
@@ -50,6 +81,8 @@ pub struct DisableRequest {
     #[schema(value_type = Option<Vec<words::Action>>)]
     pub rules: Option<Vec<String>>,
     /// True: the cluster is not even judged: nothing of it is an incident. Only where `rules` is `null`.
+    // As `mode` above.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub off: bool,
     /// True: says what would be disabled, writes nothing.
     pub dry_run: bool,
@@ -172,4 +205,20 @@ pub struct AcknowledgeRequest {
     /// A note for the incident's history; may be empty.
     #[schema(max_length = 1000)]
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_later_is_sent_only_where_it_says_something() {
+        let said = r#"{"rules":null,"dry_run":false}"#;
+        assert_eq!(serde_json::to_string(&EnableRequest::default()).unwrap(), said);
+        assert_eq!(serde_json::to_string(&DisableRequest::default()).unwrap(), said);
+        let act = EnableRequest { mode: Some("act".into()), ..EnableRequest::default() };
+        assert_eq!(serde_json::to_value(act).unwrap()["mode"], "act");
+        let off = DisableRequest { off: true, ..DisableRequest::default() };
+        assert_eq!(serde_json::to_value(off).unwrap()["off"], true);
+    }
 }

@@ -81,6 +81,10 @@ words! {
     AgentState = &["connected", "disconnected", "revoked"];
     /// Whether a join token can be used.
     JoinTokenState = &["usable", "used", "expired", "revoked"];
+    /// Whether an access token can be used.
+    AccessTokenState = &["usable", "expired", "revoked"];
+    /// What a token stands for: the control plane itself, or a person.
+    PrincipalKind = &["operator", "person"];
     /// How a cluster is.
     Health = &["healthy", "degraded", "unknown"];
     /// How far Nimbus may go in a cluster: only observe it, or act by the enabled rules.

@@ -12,8 +12,8 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 
 use crate::Here;
 use crate::commands::{
-    agents, approvals, audit, autonomous, backup, clusters, completions, doctor, drift, enterprise,
-    incidents, jobs, keys, nodes, preflight, status, support_bundle, up, verify_release, version,
+    access, agents, approvals, audit, auth, autonomous, backup, clusters, completions, doctor, drift,
+    enterprise, incidents, jobs, keys, nodes, preflight, status, support_bundle, up, verify_release, version,
 };
 use crate::context::Context;
 use crate::error::Failure;
@@ -73,6 +73,8 @@ pub enum Command {
     Jobs(jobs::JobsArgs),
     Drift(drift::DriftArgs),
     Audit(audit::AuditArgs),
+    Access(access::AccessArgs),
+    Auth(auth::AuthArgs),
     Backup(backup::BackupArgs),
     Preflight(preflight::PreflightArgs),
     Doctor(doctor::DoctorArgs),
@@ -101,6 +103,8 @@ impl Command {
             Self::Jobs(args) => jobs::run(context, args).await,
             Self::Drift(args) => drift::run(context, args).await,
             Self::Audit(args) => audit::run(context, args).await,
+            Self::Access(args) => access::run(context, args).await,
+            Self::Auth(args) => auth::run(context, args).await,
             Self::Backup(args) => backup::run(context, args).await,
             Self::Preflight(args) => preflight::run(context, &args, here).await,
             Self::Doctor(args) => doctor::run(context, &args).await,

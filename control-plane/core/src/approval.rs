@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ids::ApprovalId;
 
 use crate::model::{Approval, ApprovalState, Incident, Plan};
+use crate::quorum;
 use crate::settings::{Settings, later};
 
 /// What a person answers.
@@ -28,6 +29,17 @@ pub struct Answer<'a> {
     pub reason: &'a str,
     /// The digest of the plan that the person was shown, where the client says it: another one is refused.
     pub digest: Option<&'a str>,
+    /// The groups that the person is in.
+    pub groups: &'a [String],
+    /// Approves alone what several have to approve. It takes a reason, and stays open until another person reviewed it.
+    pub breaks_glass: bool,
+}
+
+impl<'a> Answer<'a> {
+    /// The answer of a person of no group, without a reason.
+    pub const fn of(by: &'a str, decision: Decision) -> Self {
+        Self { by, decision, reason: "", digest: None, groups: &[], breaks_glass: false }
+    }
 }
 
 /// How the reason of an approval begins that was void before its time.
@@ -50,6 +62,19 @@ impl Approval {
             ApprovalState::Denied | ApprovalState::Expired => false,
         }
     }
+
+    /// What an incident says that waits for it.
+    pub(crate) fn waits_for(&self, summary: &str) -> String {
+        let command = format!("`nimbus approve {}`", self.id);
+        if self.needs.is_empty() {
+            return format!("waits for approval: {summary}; {command}");
+        }
+        let needed = quorum::words(&quorum::missing(&self.needs, &self.given));
+        let names: Vec<&str> = self.given.iter().map(|word| word.by.as_str()).collect();
+        let given =
+            if names.is_empty() { String::new() } else { format!(", approved by {}", names.join(", ")) };
+        format!("waits for approval by {needed}{given}: {summary}; {command}")
+    }
 }
 
 /// Requests an operator's decision on `plan`.
@@ -57,9 +82,12 @@ pub(crate) fn request(
     id: ApprovalId,
     plan: &Plan,
     incident: &Incident,
+    needs: Vec<Vec<String>>,
     settings: &Settings,
     now: Timestamp,
 ) -> Approval {
+    // Who took a denial back is who wants it: where several people have to approve, that one is none of them.
+    let asker = incident.asked_again_by.clone().filter(|_| !needs.is_empty());
     Approval {
         id,
         plan_id: plan.id,
@@ -67,12 +95,15 @@ pub(crate) fn request(
         plan_digest: plan.digest.clone(),
         state: ApprovalState::Pending,
         cluster: incident.cluster.clone(),
-        requested_by: plan.requested_by.clone(),
+        requested_by: asker.unwrap_or_else(|| plan.requested_by.clone()),
         created_at: now,
         expires_at: later(now, SignedDuration::from_secs(settings.approval_ttl_s.into())),
         decided_by: None,
         decided_at: None,
         reason: String::new(),
         used_by: None,
+        needs,
+        given: Vec::new(),
+        broken_glass: None,
     }
 }

@@ -23,6 +23,7 @@ pub mod leadership;
 pub mod living;
 pub mod model;
 pub mod nodes;
+pub mod quorum;
 pub mod remediation;
 pub mod remedies;
 pub mod rules;

@@ -3,8 +3,12 @@
 //! Says what the figures are and which combinations make no sense; what they are used for is in `causes`,
 //! `remedies`, `safety` and `remediation`.
 
+pub mod quorum;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use self::quorum::Quorum;
 
 /// So many times an eviction that is not allowed is asked for again soon, which takes a quarter of an hour; then seldom.
 const SOON: u32 = 20;
@@ -59,6 +63,8 @@ pub struct Settings {
     pub caps: Caps,
     /// When so much is wrong that nothing automatic runs.
     pub storm: StormLimits,
+    /// Whose word is needed where one person's is not enough. The first that fits a plan holds; none: one person, of whatever group.
+    pub quorum: Vec<Quorum>,
 }
 
 /// Most jobs in flight at one moment, at each level.
@@ -121,6 +127,7 @@ impl Default for Settings {
             attempts_memory_s: 604_800,
             caps: Caps::default(),
             storm: StormLimits::default(),
+            quorum: Vec::new(),
         }
     }
 }
@@ -146,15 +153,18 @@ pub struct SettingsError {
     /// What it has to be.
     pub expected: String,
     /// What it is.
-    pub found: u64,
+    pub found: String,
 }
 
 impl Settings {
     /// Are the figures usable together?
     pub fn validate(&self) -> Result<(), SettingsError> {
         let at_least = |name, least: u32, found: u32| {
-            let error =
-                || SettingsError { name, expected: format!("to be at least {least}"), found: found.into() };
+            let error = || SettingsError {
+                name,
+                expected: format!("to be at least {least}"),
+                found: found.to_string(),
+            };
             if found >= least { Ok(()) } else { Err(error()) }
         };
         at_least("crash_loop_restarts", 1, self.crash_loop_restarts)?;
@@ -175,14 +185,22 @@ impl Settings {
         at_least("storm.incidents", 1, self.storm.incidents)?;
         // Beyond these no agent takes a job.
         let at_most = |name, most: u32, found: u32| {
-            let error =
-                || SettingsError { name, expected: format!("to be at most {most}"), found: found.into() };
+            let error = || SettingsError {
+                name,
+                expected: format!("to be at most {most}"),
+                found: found.to_string(),
+            };
             if found <= most { Ok(()) } else { Err(error()) }
         };
         at_most("act_ms", 600_000, self.act_ms)?;
         at_most("verify_timeout_ms", 3_600_000, self.verify_timeout_ms)?;
         let lifetime = self.job_ttl_ms.saturating_add(self.clock_skew_ms);
-        at_most("job_ttl_ms and clock_skew_ms together", 3_600_000, lifetime)
+        at_most("job_ttl_ms and clock_skew_ms together", 3_600_000, lifetime)?;
+        quorum::validate(&self.quorum).map_err(|(expected, found)| SettingsError {
+            name: "quorum",
+            expected,
+            found,
+        })
     }
 
     /// The wait after the `attempt`-th attempt (from 1): doubles from the base, up to the ceiling.
@@ -263,9 +281,9 @@ mod tests {
         assert!(error.contains("verfy_ms"), "{error}");
         let settings = Settings { verify_ms: 10, verify_timeout_ms: 9, ..Settings::default() };
         let error = settings.validate().unwrap_err();
-        assert!(error.to_string().contains("at least 10") && error.found == 9, "{error}");
+        assert!(error.to_string().contains("at least 10") && error.found == "9", "{error}");
         let settings = Settings { job_ttl_ms: 3_600_000, ..Settings::default() };
-        assert_eq!(settings.validate().unwrap_err().found, 3_660_000, "no agent would take such a job");
+        assert_eq!(settings.validate().unwrap_err().found, "3660000", "no agent would take such a job");
     }
 
     #[test]

@@ -9,7 +9,10 @@ use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
 
 use crate::assessment::Assessment;
 use crate::connected_agents::ConnectedAgents;
-use crate::model::{Agent, Agents, Approval, Cluster, Incident, Job, Mode, Pause, Plan, Scope, Versioned};
+use crate::model::{
+    ActionKind, Agent, Agents, Approval, Cluster, Incident, Job, Mode, Pause, Plan, Scope, Versioned,
+};
+use crate::quorum;
 use crate::settings::Settings;
 use crate::world::{Inventory, World};
 
@@ -104,6 +107,16 @@ impl<'a> Snapshot<'a> {
     /// What is known of the cluster of a scope; `None` on a host, and where nothing was reported.
     pub fn inventory(&self, scope: &Scope) -> Option<&'a Inventory> {
         self.world.clusters.get(scope.cluster_uid()?)
+    }
+
+    /// Whose words an action for this incident needs, by the settings; empty: one person's at most.
+    pub(crate) fn needs(&self, action: Option<ActionKind>, incident: &Incident) -> Vec<Vec<String>> {
+        let id = match &incident.scope {
+            Scope::Cluster(uid) => uid.clone(),
+            Scope::Host(agent) => agent.to_string(),
+        };
+        let name = self.name_of(&incident.scope);
+        quorum::needs(&self.settings.quorum, action, &[&incident.cluster, &name, &id])
     }
 
     /// The name that an operator knows a cluster or host by.

@@ -19,6 +19,7 @@ use crate::documents::{Docs, Documents};
 use crate::health::{Checked, Health, Notices};
 use crate::ids;
 use crate::metrics::Metrics;
+use crate::people::People;
 use crate::reports::ReportQueue;
 use crate::sessions::Sessions;
 use crate::sign::Signer;
@@ -74,6 +75,8 @@ pub struct App {
     pub started_at: Timestamp,
     /// Until when it believes that it leads.
     pub belief: Belief,
+    /// Whom access tokens stand for.
+    pub(crate) people: People,
     /// Read over an enrolment, and written over the removal of a cluster: neither is decided from what the other is about to
     /// change.
     pub removal: tokio::sync::RwLock<()>,
@@ -107,6 +110,7 @@ impl App {
             epoch,
             started_at: nimbus_platform::now(),
             belief,
+            people: People::default(),
             removal: tokio::sync::RwLock::default(),
             agents_address: OnceLock::new(),
         }

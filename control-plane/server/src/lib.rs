@@ -4,6 +4,7 @@
 //! what they return and carries jobs out. Everything it does resumes from the store after a crash.
 #![deny(missing_docs)]
 
+mod access_token;
 pub mod alive;
 pub mod app;
 pub mod bearer;
@@ -28,6 +29,7 @@ mod make_keys;
 pub mod metrics;
 mod not_before;
 mod own_threads;
+mod people;
 mod presence;
 pub mod reports;
 pub mod rest;

@@ -12,6 +12,7 @@ use nimbus_protocol::to_micros;
 
 use crate::db::{Row, Sql};
 use crate::document::{COLUMNS, checksum, clean, key_column, storable};
+use crate::retention::OWES_A_REVIEW;
 use crate::types::page_size;
 use crate::{Filter, Page, Store, StoreError};
 
@@ -150,6 +151,9 @@ fn select_page<T: Document>(filter: &Filter, limit: u32) -> Result<Sql<'_>, Stor
     }
     if let Some(key) = &filter.key {
         sql.push(" AND key = ").bind(key_column(key));
+    }
+    if filter.owes_a_review {
+        sql.push(" AND ").push(if T::TABLE == Approval::TABLE { OWES_A_REVIEW } else { "1 = 0" });
     }
     if let Some(after) = &filter.after {
         let (micros, id) = parse_cursor(after)?;

@@ -1,7 +1,7 @@
 //! Deletes documents that ended long ago. The log is trimmed by [`Store::trim_log`]; audit rows are kept for good in
 //! this version.
 //!
-//! Decides what may go: resolved incidents with their plans, approvals and jobs, join tokens that are used or ran out,
+//! Decides what may go: resolved incidents with their plans, approvals and jobs, join and access tokens that are used, revoked or ran out,
 //! and the revision histories of workloads that are gone. Of agents only those of pods that are gone may go
 //! ([`Store::trim_gone_agents`]); other agents, clusters, and whatever belongs to an incident that is not resolved, stay.
 
@@ -14,6 +14,10 @@ use crate::{Store, StoreError, Trimmed};
 
 /// Most incidents, most tokens and most revision histories that one call removes, so that it never holds up the writer for long.
 pub const MAX_TRIM_DOCUMENTS: u32 = 200;
+
+/// Of the approvals those that somebody gave alone where several had to, and that nobody reviewed. A quote within a reason is
+/// written with a backslash before it, and is none of these.
+pub(crate) const OWES_A_REVIEW: &str = r#"approvals.doc LIKE '%"broken_glass":{%"review":null%'"#;
 
 /// The name in `meta` of the key of an agent's last renewal.
 pub fn renewal_name(agent: &dyn std::fmt::Display) -> String {
@@ -28,7 +32,8 @@ pub fn restored_renewal_name(agent: &dyn std::fmt::Display) -> String {
 
 impl Store {
     /// Removes what was finished before a moment, the oldest first, at most [`MAX_TRIM_DOCUMENTS`] incidents, and
-    /// as many tokens and histories. Call again while it returns as many. An incident with a job that is not in a final state stays.
+    /// as many tokens and histories. Call again while it returns as many. An incident with a job that is not in a final state stays,
+    /// and so does one whose approval was given alone where several people had to and that nobody reviewed.
     pub async fn trim_documents(&self, before: Timestamp) -> Result<Trimmed, StoreError> {
         let mut tx = self.begin().await?;
         let outcome = trim(&mut tx, before).await;
@@ -75,6 +80,10 @@ async fn trim(tx: &mut Tx, before: Timestamp) -> Result<Trimmed, StoreError> {
     let sql = "DELETE FROM tokens WHERE id IN
                (SELECT id FROM tokens WHERE updated_at < $1 ORDER BY updated_at LIMIT $2)";
     trimmed.tokens = tx.execute(sql, &values).await?;
+    // An access token's is when it was revoked, or else its end.
+    let sql = "DELETE FROM access_tokens WHERE id IN
+               (SELECT id FROM access_tokens WHERE updated_at < $1 ORDER BY updated_at LIMIT $2)";
+    trimmed.tokens += tx.execute(sql, &values).await?;
     // A history's is the moment in which its workload was gone.
     let sql = "DELETE FROM revision_histories WHERE id IN (SELECT id FROM revision_histories
                WHERE state = 'gone' AND updated_at < $1 ORDER BY updated_at LIMIT $2)";
@@ -87,7 +96,10 @@ async fn finished_incidents(tx: &mut Tx, before: Timestamp) -> Result<Vec<String
     let mut sql = Sql::new("SELECT id FROM incidents WHERE state = ");
     sql.bind(IncidentState::Resolved.as_str()).push(" AND updated_at < ").bind(before);
     sql.push(" AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.key = incidents.id AND jobs.state IN ");
-    sql.bind_all(active).push(") ORDER BY updated_at LIMIT ").bind(MAX_TRIM_DOCUMENTS);
+    // A broken glass that nobody reviewed stays until somebody does.
+    sql.bind_all(active)
+        .push(") AND NOT EXISTS (SELECT 1 FROM approvals WHERE approvals.key = incidents.id AND ");
+    sql.push(OWES_A_REVIEW).push(") ORDER BY updated_at LIMIT ").bind(MAX_TRIM_DOCUMENTS);
     tx.rows(sql.text(), &sql.values).await?.iter().map(|row| row.get(0)).collect()
 }
 

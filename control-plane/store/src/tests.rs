@@ -69,6 +69,7 @@ stories! {
     a_changed_value_in_any_small_table_or_in_the_log_is_found
     rows_without_a_checksum_get_one
     an_export_shows_one_moment
+    a_name_has_one_access_token
 }
 
 fn batch(n: u64) -> NewBatch {
@@ -212,4 +213,23 @@ async fn a_server_that_is_not_there_is_named_without_the_password() {
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
     let text = format!("{error} {error:?}");
     assert!(text.contains(&port.to_string()) && !text.contains("s3cret"), "{text}");
+}
+
+#[tokio::test]
+async fn another_service_in_the_place_of_postgresql_is_no_defect() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let other = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // It may be gone by now.
+            let _ =
+                tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    let url: StoreUrl = format!("postgres://nimbus:s3cret@127.0.0.1:{port}/fleet").parse().unwrap();
+    let error = Store::open(&url).await.unwrap_err();
+    other.abort();
+    assert!(matches!(error, StoreError::OtherServer { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("check host and port") && !text.contains("s3cret"), "{text}");
 }

@@ -74,6 +74,9 @@ pub struct Filter {
     pub limit: u32,
     /// By the time of making, newest first?
     pub newest_first: bool,
+    /// Of the approvals only those that somebody gave alone where several had to, and that nobody reviewed. Of other documents it finds
+    /// none.
+    pub owes_a_review: bool,
 }
 
 /// One page of a list.

@@ -2,13 +2,14 @@
 
 use super::{Answer, Client, ClientError, Export};
 use crate::{
-    AcknowledgeRequest, Agent, AgentDetail, AgentQuery, Approval, ApprovalDetail, ApprovalQuery,
-    ApproveRequest, AuditQuery, AuditRow, AuditVerification, AutonomousStatus, Baseline, BaselineRequest,
-    Cluster, ClusterDetail, DenyRequest, DisableRequest, DrainQuery, Drift, DriftFixRequest, DriftQuery,
-    DryRunQuery, EnableRequest, ExportQuery, HistoryItem, HistoryQuery, Incident, IncidentDetail,
-    IncidentQuery, Job, JobDetail, JobQuery, JoinToken, JoinTokenItem, JoinTokenQuery, JoinTokenRequest,
-    List, Node, NodeDetail, NodeDrain, NodeQuery, PageQuery, Pause, PauseRequest, Plan, RemoveRequest,
-    RemovedCluster, RevokeRequest, Rule, SilenceRequest, Started, Status, Version,
+    AccessToken, AccessTokenItem, AccessTokenRequest, AcknowledgeRequest, Agent, AgentDetail, AgentQuery,
+    Approval, ApprovalDetail, ApprovalQuery, ApproveRequest, AuditQuery, AuditRow, AuditVerification,
+    AutonomousStatus, Baseline, BaselineRequest, Cluster, ClusterDetail, DenyRequest, DisableRequest,
+    DrainQuery, Drift, DriftFixRequest, DriftQuery, DryRunQuery, EnableRequest, ExportQuery, HistoryItem,
+    HistoryQuery, Incident, IncidentDetail, IncidentQuery, Job, JobDetail, JobQuery, JoinToken,
+    JoinTokenItem, JoinTokenQuery, JoinTokenRequest, List, Node, NodeDetail, NodeDrain, NodeQuery, PageQuery,
+    Pause, PauseRequest, Plan, RemoveRequest, RemovedCluster, ReviewRequest, RevokeRequest, Rule,
+    SilenceRequest, Started, Status, Version, Whoami,
 };
 
 /// For paths that take no parameters.
@@ -77,6 +78,16 @@ operations! {
     post approve(id: &str, request: &ApproveRequest) ["approvals", id, "approve"] request -> ApprovalDetail;
     /// Denies a plan; nothing is changed.
     post deny(id: &str, request: &DenyRequest) ["approvals", id, "deny"] request -> ApprovalDetail;
+    /// Looks back at an approval that somebody gave alone, and closes that.
+    post review(id: &str, request: &ReviewRequest) ["approvals", id, "review"] request -> ApprovalDetail;
+    /// Who asks.
+    get whoami() ["whoami"] NONE -> Whoami;
+    /// Makes an access token; its secret is in this answer and nowhere else.
+    post create_access_token(request: &AccessTokenRequest) ["access", "tokens"] request -> AccessToken;
+    /// Access tokens, newest first; never their secrets.
+    get access_tokens(query: &PageQuery) ["access", "tokens"] query -> List<AccessTokenItem>;
+    /// Revokes an access token for good, by id or name.
+    post revoke_access_token(token: &str, request: &RevokeRequest) ["access", "tokens", token, "revoke"] request -> AccessTokenItem;
     /// One plan.
     get plan(id: &str) ["plans", id] NONE -> Plan;
     /// Jobs, newest first.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use nimbus_api::client::{self, Client};
-use nimbus_api::{ApprovalDetail, ApprovalQuery, ApproveRequest, DenyRequest, words};
+use nimbus_api::{ApprovalDetail, ApprovalQuery, ApproveRequest, DenyRequest, ReviewRequest, words};
 
 use super::outcome::{self, Watched};
 use super::resolve;
@@ -43,6 +43,14 @@ enum Sub {
     Approve(ApproveArgs),
     /// Deny one; nothing is changed
     Deny(DenyArgs),
+    /// Look back at one that somebody gave alone where several had to, and close that
+    Review {
+        /// Its id, or the start of it
+        id: String,
+        /// What you found, for the audit log
+        #[arg(long, value_name = "TEXT")]
+        note: String,
+    },
 }
 
 #[derive(Debug, Default, Args)]
@@ -56,6 +64,9 @@ struct ListArgs {
     /// Only those of this cluster or host
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
+    /// Only those that somebody gave alone where several had to, and that nobody reviewed yet
+    #[arg(long, conflicts_with_all = ["state", "all"])]
+    unreviewed: bool,
     #[command(flatten)]
     page: Page,
 }
@@ -68,6 +79,10 @@ pub struct ApproveArgs {
     /// Why, for the audit log
     #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
     reason: String,
+    /// In an emergency, approve alone what several people have to approve: takes --reason, and stays open until another person
+    /// reviewed it
+    #[arg(long, requires = "reason")]
+    break_glass: bool,
     /// Wait until it is done and verified
     #[arg(long)]
     wait: bool,
@@ -90,9 +105,10 @@ pub struct DenyArgs {
 pub async fn run(context: &Context, args: ApprovalsArgs) -> Result<Exit, Failure> {
     match args.command.unwrap_or(Sub::List(args.list)) {
         Sub::List(args) => {
-            let state = args.state.or_else(|| (!args.all).then(|| "pending".to_owned()));
+            let state = args.state.or_else(|| (!args.all && !args.unreviewed).then(|| "pending".to_owned()));
+            let review = args.unreviewed.then(|| "owed".to_owned());
             let Page { limit, after } = args.page;
-            let query = ApprovalQuery { state, cluster: args.cluster, limit, after };
+            let query = ApprovalQuery { state, cluster: args.cluster, review, limit, after };
             let answer = connect::open(context)?.approvals(&query).await?;
             context.show_page(&answer, view::approvals::list)?;
             if answer.typed.items.iter().any(|approval| approval.state == "pending") {
@@ -112,7 +128,22 @@ pub async fn run(context: &Context, args: ApprovalsArgs) -> Result<Exit, Failure
         }
         Sub::Approve(args) => approve(context, args).await,
         Sub::Deny(args) => deny(context, args).await,
+        Sub::Review { id, note } => review(context, &id, note).await,
     }
+}
+
+/// Closes the review of one that somebody gave alone.
+async fn review(context: &Context, typed: &str, note: String) -> Result<Exit, Failure> {
+    let client = connect::open(context)?;
+    let shown = find(&client, typed).await?;
+    let id = &shown.typed.approval.id;
+    if context.global.dry_run {
+        context.hint(&format!("Would close the review of {id}; nothing was written."));
+        return context.show(&shown, view::approvals::show).map(|()| Exit::Done);
+    }
+    let answer = client.review(id, &ReviewRequest { note }).await?;
+    context.show(&answer, view::approvals::show)?;
+    Ok(Exit::Done)
 }
 
 /// Shows the plan, asks, and approves exactly that plan.
@@ -140,8 +171,18 @@ pub async fn approve(context: &Context, args: ApproveArgs) -> Result<Exit, Failu
         }
         Answer::Nobody => return Err(still_waiting(&approval.id, "no terminal to ask on, and no --yes")),
     }
-    let request = ApproveRequest { plan_digest: approval.plan_digest.clone(), reason: args.reason };
+    let request = ApproveRequest {
+        plan_digest: approval.plan_digest.clone(),
+        reason: args.reason,
+        break_glass: args.break_glass,
+    };
     let answer = client.approve(&approval.id, &request).await?;
+    let left = &answer.typed.approval.still_needed;
+    if !left.is_empty() {
+        context.print_document(&answer.raw)?;
+        context.hint(&format!("Your word is given: {}. Still needed: {left}.", approval.summary));
+        return Ok(Exit::Waiting);
+    }
     context.hint(&format!("Approved: {}.", approval.summary));
     if !args.wait {
         context.print_document(&answer.raw)?;

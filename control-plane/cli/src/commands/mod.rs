@@ -1,8 +1,10 @@
 //! The subcommands of `nimbus`, one file each: flags, help and what the command does.
 
+pub mod access;
 pub mod agents;
 pub mod approvals;
 pub mod audit;
+pub mod auth;
 pub mod autonomous;
 pub mod backup;
 pub mod clusters;

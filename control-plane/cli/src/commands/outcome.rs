@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use nimbus_api::IncidentDetail;
 use nimbus_api::client::Client;
+use nimbus_api::{IncidentDetail, Started};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
@@ -195,6 +195,11 @@ pub fn verdict(ends: &[(Watched, End)]) -> Result<Exit, Failure> {
         .expected(format!("{}: resolved", one.name))
         .found(found)
         .next(format!("nimbus incidents show {}", one.incident)))
+}
+
+/// Is an order one that others have to approve?
+pub fn others_are_asked(started: &Started) -> bool {
+    started.plan.as_ref().is_some_and(|plan| plan.needs_approval)
 }
 
 #[cfg(test)]

@@ -107,7 +107,9 @@ fn id_in_token(typed: &str) -> Result<&str, Failure> {
 pub async fn approval(client: &Client, typed: &str) -> Result<String, Failure> {
     let page = async |state: State, after| {
         let state = state.map(str::to_owned);
-        client.approvals(&ApprovalQuery { state, cluster: None, limit: Some(MAX_LIMIT), after }).await
+        client
+            .approvals(&ApprovalQuery { state, limit: Some(MAX_LIMIT), after, ..ApprovalQuery::default() })
+            .await
     };
     let known = |approval: &nimbus_api::Approval| {
         Some(candidate(&approval.id, approval.created_at, &approval.summary))

@@ -10,7 +10,11 @@ use crate::output::theme::{Tone, readable};
 /// The list.
 pub fn list(view: &View, page: &List<Approval>) -> String {
     if page.items.is_empty() {
-        return view.nothing("Nothing waits for an approval.");
+        return view.nothing(if page.next.is_some() {
+            "None of those that were looked at."
+        } else {
+            "No such approvals."
+        });
     }
     let mut table = Table::new(vec![
         Column::new("ID"),
@@ -68,10 +72,29 @@ pub fn show(view: &View, detail: &ApprovalDetail) -> String {
         }
         _ => {}
     }
+    add_words(&mut layout, view, approval);
     layout.fact("reason", &approval.reason);
     layout.fact("job", approval.used_by.as_deref().unwrap_or_default());
     plan::add(&mut layout, view, &detail.plan);
     layout.end()
+}
+
+/// Who has to give their word, who did, and what became of one that was given alone.
+fn add_words(layout: &mut Layout<'_>, view: &View, approval: &Approval) {
+    layout.fact("needs", &approval.still_needed);
+    for word in &approval.given {
+        let groups = if word.groups.is_empty() { "no group".to_owned() } else { word.groups.join(", ") };
+        layout.fact("approved", &format!("by {} ({groups}), {}", word.by, view.clock.full(word.at)));
+    }
+    let Some(broken) = &approval.broken_glass else { return };
+    layout.fact(
+        "alone",
+        &format!("{} broke the glass, {}: {}", broken.by, view.clock.full(broken.at), broken.reason),
+    );
+    let owed = || "owed, by another person: nimbus approvals review ID --note TEXT".to_owned();
+    let review = broken.review.as_ref();
+    let review = review.map(|it| format!("by {}, {}: {}", it.by, view.clock.full(it.at), it.note));
+    layout.fact("review", &review.unwrap_or_else(owed));
 }
 
 #[cfg(test)]
@@ -105,6 +128,17 @@ mod tests {
         let mut pending = approval();
         (pending["plan"], pending["incident"]) = (plan(), rollout());
         insta::assert_snapshot!("show_pending", show(&view(80), &read(pending)));
+        let mut several = approval();
+        (several["plan"], several["incident"]) = (plan(), rollout());
+        several["needs"] = json!([["oncall"], ["payments", "platform"]]);
+        several["given"] = json!([{"by": "ann", "groups": ["oncall"], "at": "2026-11-22T07:59:00Z", "reason": "it is down"}]);
+        several["still_needed"] = json!("one of payments or platform");
+        let text = show(&view(80), &read(several.clone()));
+        assert!(text.contains("one of payments or platform") && text.contains("by ann (oncall)"), "{text}");
+        several["broken_glass"] =
+            json!({"by": "eve", "at": "2026-11-22T07:59:00Z", "reason": "nobody answers", "review": null});
+        let text = show(&view(80), &read(several));
+        assert!(text.contains("eve broke the glass") && text.contains("owed, by another person"), "{text}");
         let mut denied = answered();
         (denied["plan"], denied["incident"]) = (plan(), rollout());
         let text = show(&view(80), &read(denied));

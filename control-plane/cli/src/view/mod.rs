@@ -2,6 +2,7 @@
 //!
 //! One file for each kind of thing. Nothing here asks a server, reads a clock or touches a terminal.
 
+pub mod access;
 pub mod agents;
 pub mod approvals;
 pub mod audit;

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use nimbus_protocol::action::Body;
 
 use super::{ActionRules, Violations, require};
-use crate::model::{Agent, ApprovalState, IncidentState, Mode, Plan, Scope};
+use crate::model::{Agent, Approval, ApprovalState, Incident, IncidentState, Mode, Plan, Scope, Word};
+use crate::settings::quorum::Quorum;
 use crate::snapshot::Snapshot;
 
 /// Missing data reads unknown: nothing goes out on it.
@@ -88,6 +89,10 @@ pub(super) fn require_permission(
     require(found, 5, !failed || plan.requested_by != "nimbus", || {
         "this very plan could not be carried out before, for a reason that does not pass by itself".to_owned()
     });
+    let quorum = quorum_of(plan, incident, snapshot);
+    require(found, 2, quorum.is_none() || plan.needs_approval, || {
+        "the settings need several people for it, and the plan asks nobody".to_owned()
+    });
     if plan.needs_approval {
         let given = snapshot.approvals.iter().map(|a| &a.doc).any(|a| {
             a.incident_id == plan.incident_id
@@ -95,10 +100,65 @@ pub(super) fn require_permission(
                 && a.state == ApprovalState::Approved
                 && a.used_by.is_none()
                 && now < a.expires_at
-                && a.decided_by.as_ref().is_some_and(|by| *by != plan.requested_by && *by != a.requested_by)
+                && is_of_another(a, plan, quorum)
         });
         require(found, 2, given, || "no unused approval of another person names this digest".to_owned());
     }
+}
+
+/// Invariant 12: the requester is not the approver, and where several people have to approve, each item of what is needed has
+/// a person of its own, or somebody broke the glass and said why.
+fn is_of_another(approval: &Approval, plan: &Plan, quorum: Option<&Quorum>) -> bool {
+    let other = |by: &String| *by != plan.requested_by && *by != approval.requested_by;
+    if let Some(broken) = &approval.broken_glass {
+        return other(&broken.by) && !broken.reason.trim().is_empty();
+    }
+    if approval.needs.is_empty() && quorum.is_none() {
+        return approval.decided_by.as_ref().is_some_and(other);
+    }
+    // By what was asked, and by what the settings say now.
+    approval.given.iter().all(|word| other(&word.by))
+        && each_has_one(&approval.needs, &approval.given)
+        && quorum.is_none_or(|quorum| each_has_one(&quorum.groups, &approval.given))
+}
+
+/// The first quorum of the settings for this plan, by the action's word and every name and id of its place.
+fn quorum_of<'a>(plan: &Plan, incident: Option<&Incident>, snapshot: &'a Snapshot<'_>) -> Option<&'a Quorum> {
+    let mut places: Vec<&str> = incident.map(|incident| incident.cluster.as_str()).into_iter().collect();
+    let id = match &plan.scope {
+        Scope::Cluster(uid) => {
+            let clusters = snapshot.clusters.iter().map(|cluster| &cluster.doc);
+            places
+                .extend(clusters.filter(|cluster| cluster.uid == *uid).map(|cluster| cluster.name.as_str()));
+            uid.clone()
+        }
+        Scope::Host(host) => {
+            let agents = snapshot.agents.iter().map(|agent| &agent.doc);
+            places.extend(agents.filter(|agent| agent.id == *host).map(|agent| agent.name.as_str()));
+            host.to_string()
+        }
+    };
+    places.push(&id);
+    for quorum in &snapshot.settings.quorum {
+        let action = quorum.actions.is_empty()
+            || quorum.actions.iter().any(|kind| kind.as_str() == plan.action.word())
+            || plan.action.kind().is_none();
+        let there =
+            quorum.clusters.is_empty() || quorum.clusters.iter().any(|name| places.contains(&name.as_str()));
+        if action && there {
+            return Some(quorum);
+        }
+    }
+    None
+}
+
+/// Tries every way to give each item another person: there are five items at most.
+fn each_has_one(needs: &[Vec<String>], given: &[Word]) -> bool {
+    let Some((first, rest)) = needs.split_first() else { return true };
+    given.iter().any(|word| {
+        let others: Vec<Word> = given.iter().filter(|other| other.by != word.by).cloned().collect();
+        word.groups.iter().any(|group| first.contains(group)) && each_has_one(rest, &others)
+    })
 }
 
 /// Invariant 10: with the kill switch on nothing new starts, for whomever.

@@ -49,4 +49,51 @@ pub struct Approval {
     pub reason: String,
     /// The one job it was used for.
     pub used_by: Option<JobId>,
+    /// Whose word is needed, as the settings said when it was asked: for each item a person of any of its groups, and nobody counts for
+    /// two items. Empty: one person, of whatever group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Vec<String>>,
+    /// Who approved so far, of those whose word was needed; with [`Self::needs`] alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<Word>,
+    /// That it was given without them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken_glass: Option<BrokenGlass>,
+}
+
+/// One person's word for an approval that asks several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    /// Who gave it.
+    pub by: String,
+    /// The groups that the person was in at that moment.
+    pub groups: Vec<String>,
+    /// When.
+    pub at: Timestamp,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+/// That one person approved alone where several had to, and what became of that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokenGlass {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why; never empty.
+    pub reason: String,
+    /// That another person looked at it afterwards; `None` until somebody did.
+    pub review: Option<Review>,
+}
+
+/// A look back at a broken glass, which closes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// Who looked.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// What was found; never empty.
+    pub note: String,
 }

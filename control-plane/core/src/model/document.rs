@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Agent, Approval, Cluster, Incident, Job, JoinTokenRecord, Pause, Plan};
+use super::{AccessToken, Agent, Approval, Cluster, Incident, Job, JoinTokenRecord, Pause, Plan};
 
 /// A model that the store keeps in a table of its own.
 pub trait Document: Serialize + DeserializeOwned + Send + Sync + Unpin + 'static {
@@ -105,6 +105,25 @@ impl Document for JoinTokenRecord {
                 (None, Some(_)) => "used",
                 (None, None) => "unused",
             },
+            cluster: String::new(),
+            key: self.name.clone(),
+        }
+    }
+}
+
+impl Document for AccessToken {
+    const TABLE: &'static str = "access_tokens";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn columns(&self) -> Columns {
+        Columns {
+            created_at: self.created_at,
+            updated_at: self.revoked_at.unwrap_or(self.expires_at),
+            // Nothing is written when the time of one is over.
+            state: if self.revoked_at.is_some() { "revoked" } else { "active" },
             cluster: String::new(),
             key: self.name.clone(),
         }

@@ -3,6 +3,7 @@
 //! Plain values that serialise to JSON; the store keeps each as one document with a few indexed columns. Nothing
 //! here decides anything.
 
+mod access;
 mod agent;
 mod agents;
 mod approval;
@@ -19,11 +20,12 @@ mod outlook;
 mod pause;
 mod plan;
 
+pub use access::{AccessToken, AccessTokenState};
 pub use agent::{
     Agent, AgentKind, JoinTokenRecord, JoinTokenState, MAX_AGENT_NAME, PodOrigin, TokenEnd, WatchedRoot,
 };
 pub use agents::{Agents, RevokedMark};
-pub use approval::{Approval, ApprovalState};
+pub use approval::{Approval, ApprovalState, BrokenGlass, Review, Word};
 pub use audit::{AuditDraft, AuditRow, GENESIS};
 pub use changes::{ChangeSet, Removed, SharedAgent, Versioned};
 pub use cluster::{Cluster, ClusterIdentity, Mode};

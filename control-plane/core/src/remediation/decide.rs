@@ -5,12 +5,15 @@ use jiff::Timestamp;
 use super::decide_error::DecideError;
 use super::record::{Record, transition};
 use crate::approval::{Answer, Decision, SUPERSEDED};
-use crate::model::{Approval, ApprovalState, ChangeSet, Incident, IncidentState, Plan, Versioned};
+use crate::model::{
+    Approval, ApprovalState, BrokenGlass, ChangeSet, Incident, IncidentState, Plan, Review, Versioned, Word,
+};
+use crate::quorum;
 
 /// Takes a person's answer.
 ///
 /// Approved: the next dispatch carries the plan out, if it still fits then. Denied: the incident is escalated, and
-/// the same plan is not asked again.
+/// the same plan is not asked again. Where several people have to approve, one word waits for the others, and one against it denies.
 pub fn decide(
     approval: &Versioned<Approval>,
     incident: &Versioned<Incident>,
@@ -22,33 +25,39 @@ pub fn decide(
     fits(&approval.doc, &incident.doc, plan, answer)?;
     let mut record = Record::new(now);
     let mut decided = approval.doc.clone();
-    decided.decided_by = Some(answer.by.to_owned());
-    decided.decided_at = Some(now);
-    answer.reason.clone_into(&mut decided.reason);
     let mut after = incident.doc.clone();
     let because = if answer.reason.is_empty() { String::new() } else { format!(": {}", answer.reason) };
     let said = format!("by {}{because}", answer.by);
+    let subject = format!("{}, digest {}{because}", plan.summary, plan.digest);
+    let mut audit = |action: &str, detail: String| {
+        record.audit_by(answer.by, action, &approval.doc.id, &approval.doc.cluster, detail);
+    };
     match answer.decision {
-        Decision::Approve => {
-            decided.state = ApprovalState::Approved;
-            record.audit_by(
-                answer.by,
-                "approval.approved",
-                &decided.id,
-                &decided.cluster,
-                format!("{}, digest {}{because}", plan.summary, plan.digest),
-            );
-            transition(&mut after, IncidentState::Open, &format!("approved {said}; the job is next"), now);
-        }
+        Decision::Approve => match given(&mut decided, answer, now)? {
+            Given::All => {
+                audit("approval.approved", subject);
+                let reason = format!("approved {said}; the job is next");
+                transition(&mut after, IncidentState::Open, &reason, now);
+            }
+            Given::Alone => {
+                let instead = quorum::words(&quorum::missing(&decided.needs, &approval.doc.given));
+                audit("approval.glass_broken", format!("without {instead}: {subject}"));
+                let reason =
+                    format!("approved {said}, who broke the glass: {instead} was needed; the job is next");
+                transition(&mut after, IncidentState::Open, &reason, now);
+            }
+            Given::One => {
+                let left = quorum::words(&quorum::missing(&decided.needs, &decided.given));
+                audit("approval.word_given", format!("{subject}; still needed: {left}"));
+                after.note(now, format!("approved {said}; still needed: {left}"));
+                let reason = decided.waits_for(&plan.summary);
+                transition(&mut after, IncidentState::WaitingApproval, &reason, now);
+            }
+        },
         Decision::Deny => {
             decided.state = ApprovalState::Denied;
-            record.audit_by(
-                answer.by,
-                "approval.denied",
-                &decided.id,
-                &decided.cluster,
-                format!("{}, digest {}{because}", plan.summary, plan.digest),
-            );
+            settle(&mut decided, answer.by.to_owned(), answer.reason, now);
+            audit("approval.denied", subject);
             after.denied_digest = Some(plan.digest.clone());
             let reason = format!("denied {said}; nothing was changed");
             transition(&mut after, IncidentState::Escalated, &reason, now);
@@ -56,6 +65,94 @@ pub fn decide(
     }
     record.changes.approvals.push(Versioned { version: approval.version, doc: decided });
     record.incident(incident, after);
+    Ok(record.changes)
+}
+
+/// What an approving word does.
+enum Given {
+    /// Nobody else is needed.
+    All,
+    /// Others were, and are done without.
+    Alone,
+    /// Others still are.
+    One,
+}
+
+/// Takes an approving word, which has to be one that is needed.
+fn given(approval: &mut Approval, answer: &Answer<'_>, now: Timestamp) -> Result<Given, DecideError> {
+    let (id, by) = (approval.id, answer.by.to_owned());
+    let word =
+        Word { by: by.clone(), groups: answer.groups.to_vec(), at: now, reason: answer.reason.to_owned() };
+    let counts = quorum::counts(&approval.needs, &approval.given, &word);
+    // Whose word is the last one that is missing has no glass to break.
+    let is_last = counts && quorum::missing(&approval.needs, &approval.given).len() == 1;
+    if answer.breaks_glass && !is_last {
+        if approval.needs.is_empty() {
+            return Err(DecideError::NoGlass { id });
+        }
+        if answer.reason.trim().is_empty() {
+            return Err(DecideError::NoReason { id });
+        }
+        approval.state = ApprovalState::Approved;
+        let (at, reason) = (now, answer.reason.to_owned());
+        approval.broken_glass = Some(BrokenGlass { by: by.clone(), at, reason, review: None });
+        settle(approval, by, answer.reason, now);
+        return Ok(Given::Alone);
+    }
+    if approval.needs.is_empty() {
+        approval.state = ApprovalState::Approved;
+        settle(approval, by, answer.reason, now);
+        return Ok(Given::All);
+    }
+    if approval.given.iter().any(|word| word.by == by) {
+        return Err(DecideError::WordGiven { id, by });
+    }
+    if !counts {
+        let groups = if answer.groups.is_empty() { "no group".to_owned() } else { answer.groups.join(", ") };
+        let needed = quorum::words(&quorum::missing(&approval.needs, &approval.given));
+        return Err(DecideError::NotAsked { id, needed, by, groups });
+    }
+    approval.given.push(word);
+    if !quorum::missing(&approval.needs, &approval.given).is_empty() {
+        return Ok(Given::One);
+    }
+    approval.state = ApprovalState::Approved;
+    let names: Vec<&str> = approval.given.iter().map(|word| word.by.as_str()).collect();
+    let names = names.join(", ");
+    settle(approval, names, answer.reason, now);
+    Ok(Given::All)
+}
+
+fn settle(approval: &mut Approval, by: String, reason: &str, now: Timestamp) {
+    approval.decided_by = Some(by);
+    approval.decided_at = Some(now);
+    reason.clone_into(&mut approval.reason);
+}
+
+/// A person looked back at an approval that somebody gave alone, and closes that.
+pub fn review(
+    approval: &Versioned<Approval>,
+    by: &str,
+    note: &str,
+    now: Timestamp,
+) -> Result<ChangeSet, DecideError> {
+    let id = approval.doc.id;
+    let mut after = approval.doc.clone();
+    let broken = after.broken_glass.as_mut().ok_or(DecideError::NothingToReview { id })?;
+    if let Some(review) = &broken.review {
+        return Err(DecideError::Reviewed { id, by: review.by.clone(), at: review.at });
+    }
+    if broken.by == by {
+        return Err(DecideError::OwnGlass { id, by: by.to_owned() });
+    }
+    if note.trim().is_empty() {
+        return Err(DecideError::NoReason { id });
+    }
+    broken.review = Some(Review { by: by.to_owned(), at: now, note: note.to_owned() });
+    let mut record = Record::new(now);
+    let detail = format!("{} broke the glass at {}: {note}", broken.by, broken.at);
+    record.audit_by(by, "approval.reviewed", &id, &after.cluster, detail);
+    record.changes.approvals.push(Versioned { version: approval.version, doc: after });
     Ok(record.changes)
 }
 

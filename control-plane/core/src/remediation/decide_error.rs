@@ -56,6 +56,62 @@ pub enum DecideError {
         /// Who.
         by: String,
     },
+    /// The person's word is not one that is needed.
+    #[error("approval {id} needs {needed}; found {by}, who is in {groups}")]
+    NotAsked {
+        /// The approval.
+        id: ApprovalId,
+        /// Whose word is still needed, in words.
+        needed: String,
+        /// Who answered.
+        by: String,
+        /// The person's groups, in words.
+        groups: String,
+    },
+    /// The person approved before, and one word counts once.
+    #[error("{by} has approved {id} already; another person has to as well")]
+    WordGiven {
+        /// The approval.
+        id: ApprovalId,
+        /// Who.
+        by: String,
+    },
+    /// One person is enough.
+    #[error("approval {id} needs one person's word, so there is no glass to break; approve it")]
+    NoGlass {
+        /// The approval.
+        id: ApprovalId,
+    },
+    /// What is done alone, or looked at afterwards, is said in words.
+    #[error("expected a reason with {id}, found none; nothing was changed")]
+    NoReason {
+        /// The approval.
+        id: ApprovalId,
+    },
+    /// Nobody broke the glass.
+    #[error("nobody approved {id} alone where several had to; there is nothing to review")]
+    NothingToReview {
+        /// The approval.
+        id: ApprovalId,
+    },
+    /// Reviewed before.
+    #[error("approval {id} was reviewed by {by} at {at:.0}; nothing was changed")]
+    Reviewed {
+        /// The approval.
+        id: ApprovalId,
+        /// By whom.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Who broke the glass does not close the review.
+    #[error("{by} broke the glass of {id} and may not review that; another person has to")]
+    OwnGlass {
+        /// The approval.
+        id: ApprovalId,
+        /// Who.
+        by: String,
+    },
     /// The documents do not belong together.
     #[error("approval {id} does not belong to this plan and incident")]
     Mismatch {

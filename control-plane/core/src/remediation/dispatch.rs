@@ -73,7 +73,8 @@ fn consider(
     let (job, signed) = unsigned_job::write(id, &issue, s.settings, now)?;
 
     let mut record = Record::new(now);
-    let authorized_by = signed.approvals.first().map(|a| a.by.clone()).unwrap_or_default();
+    let authorized_by: Vec<&str> = signed.approvals.iter().map(|a| a.by.as_str()).collect();
+    let authorized_by = authorized_by.join(", ");
     let before = if again == 0 { String::new() } else { format!("; refused {again} times before") };
     record.audit(
         "job.signed",

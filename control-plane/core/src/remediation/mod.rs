@@ -42,7 +42,7 @@ use crate::model::{ChangeSet, Job, JobState, Versioned};
 pub use crate::safety::{Pace, paces};
 pub use bounds::{BoundKind, BoundReached, bounds};
 pub use clock::jumped;
-pub use decide::decide;
+pub use decide::{decide, review};
 pub use decide_error::DecideError;
 pub use dispatch::{MAX_JOBS, dispatch};
 pub use expire::expire;

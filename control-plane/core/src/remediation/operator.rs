@@ -36,7 +36,9 @@ pub fn accept_baseline(
     s.known(&doc.scope, &[]).map_err(DecideError::Unknown)?;
     let path = doc.object.name().to_owned();
     let draft = remedies::accept(doc, s).map_err(|problem| DecideError::NoBaseline { path, problem })?;
-    let plan = draft.into_plan(PlanId::new(ids), doc, false, by, now);
+    // One person's order, unless the settings need others too: then it is asked of them.
+    let needs_approval = !s.needs(Some(ActionKind::AcceptBaseline), doc).is_empty();
+    let plan = draft.into_plan(PlanId::new(ids), doc, needs_approval, by, now);
     let in_force = doc.plan_id.and_then(|id| s.plan(id));
     if in_force.is_some_and(|old| old.digest == plan.digest) {
         return Ok(ChangeSet::default());
@@ -68,7 +70,8 @@ pub(super) fn put_in_force(
     after.refused = None;
     after.next_attempt_at = None;
     after.silenced_until = None;
-    transition(after, IncidentState::Open, &format!("{by} {what}; the job is next"), now);
+    let next = if plan.needs_approval { "others are asked" } else { "the job is next" };
+    transition(after, IncidentState::Open, &format!("{by} {what}; {next}"), now);
     record.audit_by(&by, "plan.made", &plan.id, &after.cluster, plan.summary.clone());
     record.changes.plans.push(Versioned::new(plan));
     Ok(())
@@ -86,6 +89,7 @@ pub fn ask_again(incident: &Versioned<Incident>, by: &str, now: Timestamp) -> Re
     after.denied_digest = None;
     after.failed_digest = None;
     after.held.clear();
+    after.asked_again_by = Some(by.to_owned());
     transition(&mut after, IncidentState::Open, &format!("{by} wants to be asked again"), now);
     record.audit_by(by, "incident.reconsidered", &after.id, &after.cluster, "the denial is taken back");
     record.incident(incident, after);

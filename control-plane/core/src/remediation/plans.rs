@@ -95,7 +95,7 @@ impl<'p> Pass<'p, '_> {
             }
             return;
         }
-        if self.keeps_requested_plan() {
+        if self.keeps_requested_plan(ids) {
             return;
         }
         if let Some(plan) = self.after.refused.and_then(|refused| self.index.plan(refused.plan_id)) {
@@ -115,8 +115,10 @@ impl<'p> Pass<'p, '_> {
                 self.escalate(&reason);
             }
             Proposal::Act(kind, draft) => {
-                let needs_approval =
-                    remedies::of(kind).consent() != Consent::Rule || self.asks_for_everything();
+                // A rule consents for nobody whose word the settings need.
+                let needs_approval = remedies::of(kind).consent() != Consent::Rule
+                    || self.asks_for_everything()
+                    || !self.s.needs(Some(kind), &self.after).is_empty();
                 let candidate =
                     draft.into_plan(PlanId::new(ids), &self.after, needs_approval, NIMBUS, self.now);
                 let answered = [&self.after.denied_digest, &self.after.failed_digest];
@@ -199,7 +201,12 @@ impl<'p> Pass<'p, '_> {
 
     /// Where the plan's approval stands; asks for one where there is none.
     fn ask(&mut self, plan: &Plan, blocked: Option<&Blocked>, ids: &mut dyn IdSource) {
-        let live = self.live().find(|a| a.doc.plan_digest == plan.digest).map(|a| &a.doc);
+        let needs = self.s.needs(plan.action.kind(), &self.after);
+        let mut live = self.live().find(|a| a.doc.plan_digest == plan.digest).map(|a| &a.doc);
+        if live.is_some_and(|approval| approval.needs != needs) {
+            self.expire_approvals("the settings need the words of others now");
+            live = None;
+        }
         if let Some(approval) = live.filter(|a| a.covers(&plan.digest, self.now)) {
             self.after.approval_id = Some(approval.id);
             let by = approval.decided_by.clone().unwrap_or_default();
@@ -212,7 +219,7 @@ impl<'p> Pass<'p, '_> {
             self.wait_for(approval, plan);
         } else {
             let id = ApprovalId::new(ids);
-            let approval = approval::request(id, plan, &self.after, self.s.settings, self.now);
+            let approval = approval::request(id, plan, &self.after, needs, self.s.settings, self.now);
             self.record.audit("approval.requested", &approval.id, &self.after.cluster, plan.summary.clone());
             self.wait_for(&approval, plan);
             self.record.changes.approvals.push(Versioned::new(approval));
@@ -221,7 +228,7 @@ impl<'p> Pass<'p, '_> {
 
     fn wait_for(&mut self, approval: &Approval, plan: &Plan) {
         self.after.approval_id = Some(approval.id);
-        let reason = format!("waits for approval: {}; `nimbus approve {}`", plan.summary, approval.id);
+        let reason = approval.waits_for(&plan.summary);
         transition(&mut self.after, IncidentState::WaitingApproval, &reason, self.now);
     }
 
@@ -252,7 +259,7 @@ impl<'p> Pass<'p, '_> {
     }
 
     /// A plan that a person asked for is not replaced by one of ours, while it is still about what is there.
-    fn keeps_requested_plan(&mut self) -> bool {
+    fn keeps_requested_plan(&mut self, ids: &mut dyn IdSource) -> bool {
         let Some(plan) = self.plan().filter(|plan| plan.requested_by != NIMBUS) else { return false };
         let until = later(plan.created_at, SignedDuration::from_secs(self.s.settings.approval_ttl_s.into()));
         if until <= self.now {
@@ -266,6 +273,14 @@ impl<'p> Pass<'p, '_> {
             self.drop_plan(&reason);
             self.after.note(self.now, reason);
             return false;
+        }
+        if plan.needs_approval {
+            if self.after.denied_digest.as_ref() == Some(&plan.digest) {
+                self.drop_plan(&format!("what {} asked for was denied", plan.requested_by));
+                return false;
+            }
+            self.advance(plan, ids);
+            return true;
         }
         let blocked = safety::review(plan, &self.after, self.s, self.shared, self.now);
         self.next_step(plan, &format!("asked for by {}", plan.requested_by), blocked.as_ref());

@@ -85,7 +85,7 @@ pub(super) fn write(
         epoch,
         incident_id: plan.incident_id.to_string(),
         plan_digest: bytes(&plan.digest),
-        approvals: consent(plan, incident, approval, now).into_iter().collect(),
+        approvals: consents(plan, incident, approval, now),
         evidence: plan.evidence.iter().take(MAX_EVIDENCE).map(line).collect(),
         limits: Some(v1::Limits { act_ms: settings.act_ms, verify_ms, verify_timeout_ms }),
         requested_by: plan.requested_by.clone(),
@@ -111,24 +111,32 @@ fn raised(plan: &Plan) -> Option<RaisedLimit> {
     }
 }
 
-/// Who approved it: a person, or the rule for this kind of incident. A person's own command has no approval unless the
+/// Who approved it: a person or several, or the rule for this kind of incident. A person's own command has no approval unless the
 /// plan needs one: agents refuse one by whoever asked.
-fn consent(
+fn consents(
     plan: &Plan,
     incident: IncidentKind,
     approval: Option<&Approval>,
     now: Timestamp,
-) -> Option<v1::Approval> {
-    let (by, at, id) = match approval {
-        Some(approval) => (
-            approval.decided_by.clone().unwrap_or_default(),
-            approval.decided_at.unwrap_or(approval.created_at),
-            approval.id.to_string(),
-        ),
-        None if plan.requested_by != NIMBUS => return None,
-        None => (format!("policy:{incident}"), now, String::new()),
+) -> Vec<v1::Approval> {
+    let by = |by: &str, at: Timestamp, id: String| v1::Approval {
+        by: by.to_owned(),
+        at_us: to_micros(at),
+        plan_digest: bytes(&plan.digest),
+        approval_id: id,
     };
-    Some(v1::Approval { by, at_us: to_micros(at), plan_digest: bytes(&plan.digest), approval_id: id })
+    match approval {
+        Some(approval) if approval.given.is_empty() || approval.broken_glass.is_some() => {
+            let who = approval.decided_by.as_deref().unwrap_or_default();
+            vec![by(who, approval.decided_at.unwrap_or(approval.created_at), approval.id.to_string())]
+        }
+        // The agent looks at each by itself: none of them may be who asked for the plan.
+        Some(approval) => {
+            approval.given.iter().map(|word| by(&word.by, word.at, approval.id.to_string())).collect()
+        }
+        None if plan.requested_by != NIMBUS => Vec::new(),
+        None => vec![by(&format!("policy:{incident}"), now, String::new())],
+    }
 }
 
 /// Digests in documents are hex that this crate wrote; anything else travels as no digest, which no agent accepts.

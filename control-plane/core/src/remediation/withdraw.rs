@@ -9,7 +9,7 @@ use super::operator::{idle, put_in_force};
 use super::record::Record;
 use crate::causes::correlate;
 use crate::check;
-use crate::model::{ChangeSet, Incident, IncidentKind, Job, JobState, Plan, Versioned};
+use crate::model::{ActionKind, ChangeSet, Incident, IncidentKind, Job, JobState, Plan, Versioned};
 use crate::remedies;
 use crate::snapshot::Snapshot;
 
@@ -51,7 +51,9 @@ pub fn withdraw_baseline(
             )
         },
     };
-    let plan = remedies::withdraw(accept).into_plan(PlanId::new(ids), &after, false, by, now);
+    // As an acceptance: others are asked where the settings need them.
+    let needs_approval = !s.needs(Some(ActionKind::WithdrawBaseline), &after).is_empty();
+    let plan = remedies::withdraw(accept).into_plan(PlanId::new(ids), &after, needs_approval, by, now);
     if after.plan_id.and_then(|id| s.plan(id)).is_some_and(|old| old.digest == plan.digest) {
         return Ok(ChangeSet::default());
     }

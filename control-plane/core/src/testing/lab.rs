@@ -370,6 +370,11 @@ impl Lab {
         decision: Decision,
         reason: &str,
     ) -> Result<(), remediation::DecideError> {
+        self.answer(&Answer { reason, ..Answer::of(by, decision) })
+    }
+
+    /// A person's answer to the one request that waits; the digest is that of its plan.
+    pub(crate) fn answer(&mut self, answer: &Answer<'_>) -> Result<(), remediation::DecideError> {
         let approval = self
             .approvals
             .values()
@@ -377,7 +382,7 @@ impl Lab {
             .expect("nothing to decide");
         let incident = &self.incidents[&approval.doc.incident_id.to_string()];
         let plan = &self.plans[&approval.doc.plan_id.to_string()].doc;
-        let answer = Answer { by, decision, reason, digest: Some(&plan.digest) };
+        let answer = Answer { digest: Some(&plan.digest), ..*answer };
         let changes = remediation::decide(approval, incident, plan, &answer, self.now)?;
         self.commit(changes);
         Ok(())

@@ -1,8 +1,9 @@
-//! Authenticates requests by the operator's bearer token. Only a few paths, which reveal nothing of value, are open.
+//! Authenticates requests by a bearer token: the operator's, or an access token that stands for a person. Only a few paths, which
+//! reveal nothing of value, are open.
 //!
-//! The list below is the whole of what is open; a path that is not on it, or that does not exist, needs the token.
-//! The principal of this version is always `operator`: there is one token, and no header can claim another name. Handlers
-//! get it through [`super::caller::Caller`].
+//! The list below is the whole of what is open; a path that is not on it, or that does not exist, needs a token. Who asks is known by
+//! the token alone: no header can claim another name. Handlers get it through [`super::caller::Caller`]. An access token is looked
+//! up with each request among those in memory ([`crate::people`]), so one that is revoked holds no longer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,9 +12,11 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use nimbus_control_core::model::AccessTokenState;
 
 use super::caller::Principal;
 use super::error::ApiError;
+use crate::access_token::Shown;
 use crate::app::App;
 use crate::connections::Place;
 
@@ -27,15 +30,36 @@ pub const METRICS: &str = "/metrics";
 pub async fn require_token(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let presented = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let found = if presented.is_some() { "another one" } else { "none" };
-    if app.keys.operator.authorises(presented) {
+    let needs_none = is_open(&request) || may_read_figures(&app, &request, presented);
+    let principal = if app.keys.operator.authorises(presented) {
+        Some(Principal::operator())
+    } else if needs_none {
+        None
+    } else {
+        match person(&app, presented).await {
+            Ok(Some(person)) => Some(person),
+            Ok(None) => return ApiError::unauthorized(found).into_response(),
+            Err(error) => return error.into_response(),
+        }
+    };
+    if let Some(principal) = principal {
         if let Some(place) = request.extensions().get::<Place>() {
             place.trust();
         }
-        request.extensions_mut().insert(Principal::operator());
-    } else if !is_open(&request) && !may_read_figures(&app, &request, presented) {
-        return ApiError::unauthorized(found).into_response();
+        request.extensions_mut().insert(principal);
     }
     next.run(request).await
+}
+
+/// The person whom the access token stands for that was shown, where it is one, and is neither over nor revoked.
+async fn person(app: &App, presented: Option<&str>) -> Result<Option<Principal>, ApiError> {
+    let token = presented.and_then(|value| value.split_once(' '));
+    let token =
+        token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    let Some(shown) = token.and_then(Shown::read) else { return Ok(None) };
+    let Some(kept) = app.people.find(app.store(), &shown.id.to_string()).await? else { return Ok(None) };
+    let holds = shown.is(&kept) && kept.state(app.now()) == AccessTokenState::Usable;
+    Ok(holds.then(|| Principal::person(&kept)))
 }
 
 fn is_open(request: &Request) -> bool {

@@ -2,23 +2,53 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use jiff::Timestamp;
 use nimbus_api::OPERATOR;
+use nimbus_control_core::model::AccessToken;
 
 use super::error::ApiError;
 
-/// Somebody who may decide. This version has one: whoever holds the operator's token.
+/// Somebody who may decide: whoever holds the operator's token, or the person whom an access token stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal(String);
+pub struct Principal {
+    name: String,
+    groups: Vec<String>,
+    /// The end of a person's token; the operator's has none.
+    until: Option<Timestamp>,
+}
 
 impl Principal {
     /// The holder of the operator's token.
     pub fn operator() -> Self {
-        Self(OPERATOR.to_owned())
+        Self { name: OPERATOR.to_owned(), groups: Vec::new(), until: None }
+    }
+
+    /// The person whom a token stands for.
+    pub fn person(token: &AccessToken) -> Self {
+        Self { name: token.name.clone(), groups: token.groups.clone(), until: Some(token.expires_at) }
     }
 
     /// The name under which what it decides is audited.
     pub fn name(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// The groups that count for approvals.
+    pub fn groups(&self) -> &[String] {
+        &self.groups
+    }
+
+    /// The end of the token; `None`: the operator's, which has none.
+    pub fn until(&self) -> Option<Timestamp> {
+        self.until
+    }
+
+    /// Access tokens are made and taken back by the operator's token alone: a person cannot add people.
+    pub fn require_operator(&self) -> Result<(), ApiError> {
+        if self.until.is_none() {
+            return Ok(());
+        }
+        Err(ApiError::operator_only(&self.name))
     }
 }
 

@@ -60,13 +60,23 @@ impl ApiError {
 
     /// Nobody who may ask was shown.
     pub fn unauthorized(found: &str) -> Self {
-        let detail = "this needs the operator's token";
+        let detail = "this needs the operator's token, or an access token";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Not authorized", detail)
             .expected(
-                "a header Authorization of type Bearer with what operator.token in the data directory holds",
+                "a header Authorization of type Bearer with what operator.token in the data directory holds, or with an \
+                 access token that is neither over nor revoked",
             )
             .found(found)
             .remedy("set NIMBUS_TOKEN, or use the context that `nimbus up` made")
+    }
+
+    /// A person asks what the operator's token alone may.
+    pub fn operator_only(name: &str) -> Self {
+        let detail =
+            "this needs the operator's token: a person cannot make or take back the tokens of others";
+        Self::new(StatusCode::FORBIDDEN, "operator_only", "Refused by policy", detail)
+            .expected("the operator's token")
+            .found(format!("the access token of {name}"))
     }
 
     /// There is no `what` called `id`.
@@ -177,6 +187,22 @@ impl From<DecideError> for ApiError {
             DecideError::Superseded { .. } => Self::conflict("superseded", detail),
             DecideError::OwnRequest { .. } => {
                 Self::new(StatusCode::FORBIDDEN, "own_request", "Refused by policy", detail)
+            }
+            DecideError::NotAsked { id, needed, by, groups } => {
+                Self::new(StatusCode::FORBIDDEN, "not_asked", "Refused by policy", detail)
+                    .expected(needed)
+                    .found(format!("{by}, who is in {groups}"))
+                    .remedy(format!(
+                        "ask one of them; in an emergency break the glass: `nimbus approve {id} --break-glass --reason TEXT`"
+                    ))
+            }
+            DecideError::WordGiven { .. } => Self::conflict("word_given", detail),
+            DecideError::NoGlass { .. } => Self::conflict("no_glass", detail),
+            DecideError::NoReason { .. } => Self::invalid("reason", "at least one word", "none"),
+            DecideError::NothingToReview { .. } => Self::conflict("nothing_to_review", detail),
+            DecideError::Reviewed { .. } => Self::conflict("reviewed", detail),
+            DecideError::OwnGlass { .. } => {
+                Self::new(StatusCode::FORBIDDEN, "own_glass", "Refused by policy", detail)
             }
             DecideError::NoIncident(_) => Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail),
             DecideError::Resolved(_) => Self::conflict("resolved", detail),

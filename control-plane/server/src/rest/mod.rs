@@ -7,6 +7,7 @@
 //! Orders can be repeated safely: approving, denying, enabling, disabling and revoking the same thing again changes
 //! nothing; making a join token makes another one.
 
+mod access;
 mod agents;
 mod approvals;
 pub mod audit;
@@ -34,6 +35,7 @@ mod status;
 mod tests;
 mod version;
 mod view;
+mod whoami;
 
 use std::sync::Arc;
 
@@ -110,6 +112,11 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(approvals::show::show))
         .routes(routes!(approvals::approve::approve))
         .routes(routes!(approvals::deny::deny))
+        .routes(routes!(approvals::review::review))
+        .routes(routes!(access::create::create))
+        .routes(routes!(access::list::list))
+        .routes(routes!(access::revoke::revoke))
+        .routes(routes!(whoami::whoami))
         .routes(routes!(plan::show))
         .routes(routes!(jobs::list::list))
         .routes(routes!(jobs::show::show))

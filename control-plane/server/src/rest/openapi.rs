@@ -37,6 +37,7 @@ const SCHEME: &str = "operator";
         (name = "agents", description = "Agents and the tokens they join with"),
         (name = "incidents", description = "What is wrong, one incident for each root cause"),
         (name = "approvals", description = "An operator's decision on one exact plan"),
+        (name = "access", description = "People, by the tokens that stand for them"),
         (name = "plans", description = "What would be done, and why that"),
         (name = "jobs", description = "Signed orders and what became of them"),
         (name = "autonomous", description = "What Nimbus may do by itself, and what it did"),
@@ -52,7 +53,7 @@ struct Common;
 impl Modify for Common {
     fn modify(&self, document: &mut Document) {
         let mut bearer = Http::new(HttpAuthScheme::Bearer);
-        bearer.description = Some("The operator's token".to_owned());
+        bearer.description = Some("The operator's token, or an access token of a person".to_owned());
         let components = document.components.get_or_insert_default();
         components.add_security_scheme(SCHEME, SecurityScheme::Http(bearer));
     }

@@ -3,6 +3,7 @@
 //! Decides which database this build may touch: one that is empty, or whose schema is neither older than the first
 //! migration here nor newer than the last. There is no way back; a backup is.
 
+mod access_tokens;
 mod checksums;
 mod initial;
 mod pauses;
@@ -23,8 +24,14 @@ const OLDEST: i64 = 2;
 /// The first schema under which control planes stand by for each other.
 const LEASES: i64 = 4;
 /// Every migration, in order: the first brings schema [`OLDEST`].
-const MIGRATIONS: &[&[Step]] =
-    &[initial::STEPS, checksums::STEPS, small_checksums::STEPS, replicas::STEPS, pauses::STEPS];
+const MIGRATIONS: &[&[Step]] = &[
+    initial::STEPS,
+    checksums::STEPS,
+    small_checksums::STEPS,
+    replicas::STEPS,
+    pauses::STEPS,
+    access_tokens::STEPS,
+];
 /// The tables of documents that the first migration made.
 const FIRST_DOCUMENTS: &[&str] =
     &["agents", "tokens", "clusters", "incidents", "plans", "approvals", "jobs", "revision_histories"];
@@ -39,6 +46,7 @@ pub(crate) const DOCUMENTS: &[&str] = &[
     "jobs",
     "revision_histories",
     pauses::TABLE,
+    access_tokens::TABLE,
 ];
 /// Held while migrating, so that of two replicas that start together one migrates. "nimbus" and 1.
 pub(crate) const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(1852402005, 1)";

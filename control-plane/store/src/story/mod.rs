@@ -8,6 +8,7 @@
     reason = "a story is a test that other crates tell too: it ends where it finds something else than it says"
 )]
 
+mod access_tokens;
 mod audit;
 mod damage;
 mod documents;
@@ -17,6 +18,7 @@ mod retention;
 mod state;
 pub mod things;
 
+pub use access_tokens::a_name_has_one_access_token;
 pub use audit::{
     a_changed_a_removed_and_a_cut_off_row_are_found, audit_rows_are_found_by_filter,
     two_writers_extend_one_chain,
@@ -74,6 +76,7 @@ pub const NAMES: &[&str] = &[
     "a_changed_value_in_any_small_table_or_in_the_log_is_found",
     "rows_without_a_checksum_get_one",
     "an_export_shows_one_moment",
+    "a_name_has_one_access_token",
 ];
 
 /// Tells one story against an empty database.
@@ -112,6 +115,7 @@ pub async fn tell(name: &str, url: &StoreUrl) {
         "cursors_never_move_back" => cursors_never_move_back(url).await,
         "snapshots_survive_and_damage_is_noticed" => snapshots_survive_and_damage_is_noticed(url).await,
         "agents_of_gone_pods_go_and_the_others_stay" => agents_of_gone_pods_go_and_the_others_stay(url).await,
+        "a_name_has_one_access_token" => a_name_has_one_access_token(url).await,
         "finished_documents_go_and_the_rest_stays" => finished_documents_go_and_the_rest_stays(url).await,
         "a_changed_value_in_any_small_table_or_in_the_log_is_found" => {
             a_changed_value_in_any_small_table_or_in_the_log_is_found(url).await;

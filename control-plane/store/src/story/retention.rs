@@ -1,8 +1,8 @@
 //! The story (shared test) of which documents retention deletes and which it keeps.
 
 use nimbus_control_core::model::{
-    Agent, AnyDocument, Approval, ChangeSet, Incident, Job, JobState, JoinTokenRecord, PodOrigin,
-    RevisionHistory, Versioned,
+    Agent, AnyDocument, Approval, BrokenGlass, ChangeSet, Incident, Job, JobState, JoinTokenRecord,
+    PodOrigin, Review, RevisionHistory, Versioned,
 };
 
 use super::open;
@@ -10,6 +10,17 @@ use super::things::{
     agent, agent_id, approval, at, audit, history, incident, incident_id, job, plan, resolved, token,
 };
 use crate::{MAX_TRIM_DOCUMENTS, StoreUrl, Trimmed};
+
+/// The fifth approval was given alone and not reviewed, the sixth was.
+fn broken(n: u32) -> Option<BrokenGlass> {
+    let (by, reason) = ("eve".to_owned(), r#"nobody answers, "review":null"#.to_owned());
+    let review = Review { by: "ann".to_owned(), at: at(15), note: reason.clone() };
+    match n {
+        5 => Some(BrokenGlass { by, at: at(12), reason, review: None }),
+        6 => Some(BrokenGlass { by, at: at(12), reason, review: Some(review) }),
+        _ => None,
+    }
+}
 
 /// What was finished long ago goes, with all that belongs to it; what is open or recent stays, and every audit row.
 pub async fn finished_documents_go_and_the_rest_stays(url: &StoreUrl) {
@@ -29,12 +40,14 @@ pub async fn finished_documents_go_and_the_rest_stays(url: &StoreUrl) {
         resolved(2, "crash/recent", 200),
         resolved(3, "crash/with-a-job-out", 20),
         incident(4, "crash/open"),
+        resolved(5, "crash/approved-alone", 20),
+        resolved(6, "crash/approved-alone-and-reviewed", 20),
     ];
     changes.incidents = incidents.into_iter().map(Versioned::new).collect();
-    for n in 1..=4 {
+    for n in 1..=6 {
         let state = if n == 3 { JobState::Running } else { JobState::Succeeded };
         changes.plans.push(Versioned::new(plan(n, n)));
-        changes.approvals.push(Versioned::new(approval(n, n)));
+        changes.approvals.push(Versioned::new(Approval { broken_glass: broken(n), ..approval(n, n) }));
         changes.jobs.push(Versioned::new(job(n, n, state)));
     }
     let gone = |workload: &str, second| RevisionHistory { gone_at: Some(at(second)), ..history(workload) };
@@ -44,17 +57,17 @@ pub async fn finished_documents_go_and_the_rest_stays(url: &StoreUrl) {
     let active = store.jobs_active_or_since(at(8)).await.unwrap();
     assert_eq!(
         active.iter().map(|job| &job.doc).collect::<Vec<_>>(),
-        [&job(3, 3, JobState::Running), &job(4, 4, JobState::Succeeded)]
+        [3, 4, 5, 6].map(|n| &changes.jobs[n - 1].doc)
     );
 
     assert_eq!(
         store.trim_documents(at(100)).await.unwrap(),
-        Trimmed { incidents: 1, theirs: 3, tokens: 1, histories: 1 }
+        Trimmed { incidents: 2, theirs: 6, tokens: 1, histories: 1 }
     );
     assert_eq!(store.trim_documents(at(100)).await.unwrap(), Trimmed::default(), "once is enough");
     let left: Vec<_> = store.all::<Incident>().await.unwrap().into_iter().map(|i| i.doc.id).collect();
-    assert_eq!(left, [2, 3, 4].map(incident_id));
-    assert_eq!(store.all::<Job>().await.unwrap().len(), 3);
+    assert_eq!(left, [2, 3, 4, 5].map(incident_id), "somebody owes a look at the fifth");
+    assert_eq!(store.all::<Job>().await.unwrap().len(), 4);
     let kept: Vec<_> =
         store.all::<RevisionHistory>().await.unwrap().into_iter().map(|h| h.doc.workload_uid).collect();
     assert_eq!(kept, ["just-gone", "kept"]);

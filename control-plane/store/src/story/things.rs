@@ -16,7 +16,7 @@ pub fn at(second: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_790_000_000 + second)
 }
 
-fn id<T: std::str::FromStr>(prefix: &str, n: u32) -> T
+pub(super) fn id<T: std::str::FromStr>(prefix: &str, n: u32) -> T
 where
     T::Err: std::fmt::Debug,
 {
@@ -176,6 +176,9 @@ pub fn approval(n: u32, incident: u32) -> Approval {
         decided_at: None,
         reason: String::new(),
         used_by: None,
+        needs: Vec::new(),
+        given: Vec::new(),
+        broken_glass: None,
     }
 }
 

@@ -199,7 +199,8 @@ const CONTROL_CORE: &[Line] = &[
     ("leadership", &[]),
     ("living", &[]),
     ("settings", &[]),
-    ("approval", &["model", "settings"]),
+    ("quorum", &["model", "settings"]),
+    ("approval", &["model", "quorum", "settings"]),
     ("unsolicited_reports", &[]),
     ("world", &["living", "model"]),
     ("assessment", &["model", "settings", "world"]),
@@ -207,11 +208,12 @@ const CONTROL_CORE: &[Line] = &[
     ("directory", &["cluster_binding", "model"]),
     ("gateway", &["cluster_binding"]),
     ("connected_agents", &[]),
-    ("snapshot", &["assessment", "connected_agents", "model", "settings", "world"]),
+    ("snapshot", &["assessment", "connected_agents", "model", "quorum", "settings", "world"]),
     ("attestation", &["model", "snapshot", "world"]),
     ("causes", &["assessment", "drift", "model", "settings", "snapshot", "world"]),
     // The independent checker: it shares the contract's types with the planner, and no decision.
-    ("check", &["model", "snapshot", "world"]),
+    // It counts words for itself, and knows no `quorum` but the setting.
+    ("check", &["model", "settings", "snapshot", "world"]),
     ("fit", &["settings", "world"]),
     ("nodes", &["fit", "model", "settings", "world"]),
     ("remedies", &["causes", "drift", "fit", "living", "model", "settings", "snapshot", "world"]),
@@ -220,8 +222,8 @@ const CONTROL_CORE: &[Line] = &[
     (
         "remediation",
         &[
-            "approval", "causes", "check", "model", "remedies", "rules", "safety", "settings", "snapshot",
-            "world",
+            "approval", "causes", "check", "model", "quorum", "remedies", "rules", "safety", "settings",
+            "snapshot", "world",
         ],
     ),
 ];
@@ -241,6 +243,8 @@ const SERVER: &[Line] = &[
     ("log_payload", &[]),
     ("metrics", &[]),
     ("not_before", &[]),
+    ("access_token", &[]),
+    ("people", &[]),
     ("bearer", &["files"]),
     ("reports", &[]),
     ("sessions", &["caught_up"]),
@@ -266,6 +270,7 @@ const SERVER: &[Line] = &[
             "ids",
             "metrics",
             "bearer",
+            "people",
             "reports",
             "sessions",
             "sign",
@@ -293,7 +298,7 @@ const SERVER: &[Line] = &[
     ("tasks", &["app", "documents", "health", "log_payload", "sign"]),
     ("listeners", &["config", "error", "gateway"]),
     ("tokens", &["app"]),
-    ("rest", &["app", "config", "connections", "documents", "tokens"]),
+    ("rest", &["access_token", "app", "config", "connections", "documents", "tokens"]),
     (
         "control_plane",
         &[

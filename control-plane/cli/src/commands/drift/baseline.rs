@@ -88,6 +88,11 @@ async fn accept(
     let request = BaselineRequest { shown: drift.after.clone(), dry_run };
     let answer = client.accept_baseline(id, &request).await?;
     let path = plain(&drift.path);
+    if outcome::others_are_asked(&answer.typed) && !dry_run {
+        context.show(&answer, |_, _| format!("Accepting {path} as it is now is asked of others.\n"))?;
+        context.hint("They are asked within a moment: nimbus approvals list");
+        return Ok(Exit::Waiting);
+    }
     let Some(timeout) = wait.filter(|_| !dry_run) else {
         let word = if dry_run { "Would accept" } else { "Accepting" };
         return context.show(&answer, |_, _| format!("{word} {path} as it is now.\n")).map(|()| Exit::Done);

@@ -123,7 +123,18 @@ async fn order_all(
         let one: &Shown = &shown[at];
         let (client, id, request) =
             (client.clone(), one.drift().id.clone(), one.request(&args.reason, false));
-        async move { client.fix_drift(&id, &request).await.map(drop).map_err(Failure::from) }
+        async move {
+            let answer = client.fix_drift(&id, &request).await?.typed;
+            // The word of one where several have to approve: nothing goes on until the others gave theirs.
+            if answer.incident.state == "waiting_approval" {
+                return Err(Failure::new(format!("{id} still waits for others to approve"))
+                    .exit(Exit::Waiting)
+                    .expected("the words of all who have to approve")
+                    .found(answer.incident.reason)
+                    .next("nimbus approvals list"));
+            }
+            Ok(())
+        }
     };
     // What does not fit on the clock is no bound.
     let end = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout));

@@ -7,7 +7,7 @@ use nimbus_api::client::{Answer, Client};
 use nimbus_api::{DryRunQuery, IncidentDetail, JobDetail, Started};
 use tokio::time::{Instant, sleep};
 
-use crate::commands::outcome::EVERY;
+use crate::commands::outcome::{EVERY, others_are_asked};
 use crate::commands::resolve;
 use crate::context::Context;
 use crate::error::Failure;
@@ -36,6 +36,13 @@ pub(super) async fn run(context: &Context, client: &Client, args: RemoveArgs) ->
     let id = resolve::baseline(client, &args.id).await?;
     let started = client.withdraw_baseline(&id, &DryRunQuery { dry_run }).await?;
     let path = plain(&started.typed.incident.object.name).into_owned();
+    if others_are_asked(&started.typed) && !dry_run {
+        context.show(&started, |_, _| {
+            format!("Taking back the accepted baseline of {path} is asked of others.\n")
+        })?;
+        context.hint("They are asked within a moment: nimbus approvals list");
+        return Ok(Exit::Waiting);
+    }
     if dry_run || args.no_wait {
         let word = if dry_run { "Would take" } else { "Taking" };
         let text = format!("{word} back the accepted baseline of {path}; the file stays as it is.\n");

@@ -83,8 +83,7 @@ fn approve_all(lab: &mut Lab) {
     for approval in lab.approvals.values().filter(|approval| approval.doc.state == ApprovalState::Pending) {
         let incident = &lab.incidents[&approval.doc.incident_id.to_string()];
         let plan = &lab.plans[&approval.doc.plan_id.to_string()].doc;
-        let answer =
-            Answer { by: "operator", decision: Decision::Approve, reason: "", digest: Some(&plan.digest) };
+        let answer = Answer { digest: Some(&plan.digest), ..Answer::of("operator", Decision::Approve) };
         changes.push(remediation::decide(approval, incident, plan, &answer, lab.now).unwrap());
     }
     for change in changes {

@@ -28,6 +28,7 @@ mod operator;
 mod owners;
 mod paused;
 mod properties;
+mod quorum;
 mod refusals;
 mod refused_evictions;
 mod refused_hours;

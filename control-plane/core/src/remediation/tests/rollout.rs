@@ -283,10 +283,8 @@ fn an_approval_counts_once_in_time_and_not_from_the_requester() {
         )
     };
     let answer = |digest| crate::remediation::Answer {
-        by: "operator",
-        decision: Decision::Approve,
-        reason: "",
         digest,
+        ..crate::remediation::Answer::of("operator", Decision::Approve)
     };
     let decide = |approval: &Versioned<Approval>, digest, now| {
         crate::remediation::decide(approval, &incident, &plan, &answer(digest), now)

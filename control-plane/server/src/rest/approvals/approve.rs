@@ -19,7 +19,8 @@ use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
     tag = "approvals", request_body = ApproveRequest,
     params(("id" = String, Path, description = "`apr_…`")),
     description = "Answers 409 `plan_changed` when the plan is no longer the one whose digest is sent. The same \
-                   answer again changes nothing.",
+                   answer again changes nothing. Where several people have to approve (`needs`), one word leaves the approval pending \
+                   until the others are given, and 403 `not_asked` refuses whose word is not needed.",
     responses((status = 200, description = "The approval, approved", body = ApprovalDetail))
 )]
 pub async fn approve(
@@ -31,7 +32,9 @@ pub async fn approve(
 ) -> Result<Json<ApprovalDetail>, ApiError> {
     let reason = reason(&request.reason)?;
     let digest = Some(request.plan_digest.as_str());
-    let answer = OperatorAnswer { by: &caller, decision: Decision::Approve, reason: &reason, digest };
+    let breaks_glass = request.break_glass;
+    let answer =
+        OperatorAnswer { by: &caller, decision: Decision::Approve, reason: &reason, digest, breaks_glass };
     let case = decide(&app, &id, answer).await?;
     Ok(Json(super::show::detail(&case)))
 }

@@ -1,5 +1,6 @@
 //! What approving, denying and fixing share: an operator's answer to one approval request, recorded once.
 
+use jiff::Timestamp;
 use nimbus_control_core::approval::{Answer, Decision};
 use nimbus_control_core::model::{Approval, ApprovalState, ChangeSet};
 use nimbus_control_core::remediation;
@@ -21,6 +22,8 @@ pub struct OperatorAnswer<'a> {
     pub reason: &'a str,
     /// Digest of the plan that was shown; an approval always names one.
     pub digest: Option<&'a str>,
+    /// Approves alone what several people have to approve.
+    pub breaks_glass: bool,
 }
 
 /// Records an operator's answer to an approval request. The same answer again (same principal, same plan) changes
@@ -32,7 +35,7 @@ pub async fn decide(app: &App, id: &str, answer: OperatorAnswer<'_>) -> Result<A
 
 async fn attempt(app: &App, id: &str, answer: OperatorAnswer<'_>) -> Result<(), ApiError> {
     let case = super::find(app, id).await?;
-    if !is_recorded(&case.approval.doc, answer) {
+    if !is_recorded(&case.approval.doc, answer, app.now()) {
         app.commit(&changes(app, &case, answer)?).await?;
         nimbus_platform::reached("cp::approved");
     }
@@ -41,17 +44,27 @@ async fn attempt(app: &App, id: &str, answer: OperatorAnswer<'_>) -> Result<(), 
 
 /// What the answer would change, without changing it.
 pub fn changes(app: &App, case: &ApprovalCase, answer: OperatorAnswer<'_>) -> Result<ChangeSet, ApiError> {
-    let OperatorAnswer { by, decision, reason, digest } = answer;
-    let answer = Answer { by: by.name(), decision, reason, digest };
+    let OperatorAnswer { by, decision, reason, digest, breaks_glass } = answer;
+    let answer = Answer { by: by.name(), decision, reason, digest, groups: by.groups(), breaks_glass };
     Ok(remediation::decide(&case.approval, &case.incident, &case.plan, &answer, app.now())?)
 }
 
 /// Whether exactly this answer was recorded before.
-fn is_recorded(approval: &Approval, answer: OperatorAnswer<'_>) -> bool {
+fn is_recorded(approval: &Approval, answer: OperatorAnswer<'_>, now: Timestamp) -> bool {
     let state = match answer.decision {
         Decision::Approve => ApprovalState::Approved,
         Decision::Deny => ApprovalState::Denied,
     };
     let same_plan = answer.digest.is_none_or(|digest| digest == approval.plan_digest);
-    approval.state == state && approval.decided_by.as_deref() == Some(answer.by.name()) && same_plan
+    let by = answer.by.name();
+    let decided = approval.state == state && approval.decided_by.as_deref() == Some(by);
+    let stands = match approval.state {
+        ApprovalState::Pending => now < approval.expires_at,
+        ApprovalState::Approved => true,
+        ApprovalState::Denied | ApprovalState::Expired => false,
+    };
+    let given =
+        answer.decision == Decision::Approve && stands && approval.given.iter().any(|word| word.by == by);
+    let alike = answer.breaks_glass == approval.broken_glass.is_some();
+    (decided || given) && alike && same_plan
 }

@@ -28,7 +28,8 @@ pub async fn deny(
     Body(request): Body<DenyRequest>,
 ) -> Result<Json<ApprovalDetail>, ApiError> {
     let reason = reason(&request.reason)?;
-    let answer = OperatorAnswer { by: &caller, decision: Decision::Deny, reason: &reason, digest: None };
+    let (decision, breaks_glass) = (Decision::Deny, false);
+    let answer = OperatorAnswer { by: &caller, decision, reason: &reason, digest: None, breaks_glass };
     let case = decide(&app, &id, answer).await?;
     Ok(Json(super::show::detail(&case)))
 }

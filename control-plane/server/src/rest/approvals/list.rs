@@ -27,6 +27,11 @@ pub async fn list(
         filter.states = vec![word::<ApprovalState>("state", text)?.to_string()];
     }
     filter.cluster = lists::cluster_name(&app, query.cluster).await?;
+    filter.owes_a_review = match query.review.as_deref() {
+        None => false,
+        Some("owed") => true,
+        Some(other) => return Err(ApiError::invalid("review", "owed", other)),
+    };
     let page = app.store().list::<model::Approval>(&filter).await?;
     let approvals: Vec<_> = page.items.into_iter().map(|approval| approval.doc).collect();
     let plan_ids = approvals.iter().map(|approval| approval.plan_id);

@@ -4,6 +4,7 @@ pub mod approve;
 pub mod decide;
 pub mod deny;
 pub mod list;
+pub mod review;
 pub mod show;
 
 use nimbus_control_core::model::{Approval, Incident, Plan, Versioned};

@@ -36,7 +36,13 @@ pub async fn fix(
     let incident = super::find(&app, &id).await?.doc;
     let approval = incident.approval_id.ok_or_else(|| nothing_waits(&incident))?.to_string();
     let digest = Some(request.plan_digest.as_str());
-    let answer = OperatorAnswer { by: &caller, decision: Decision::Approve, reason: &reason, digest };
+    let answer = OperatorAnswer {
+        by: &caller,
+        decision: Decision::Approve,
+        reason: &reason,
+        digest,
+        breaks_glass: false,
+    };
     if request.dry_run {
         let case = approvals::find(&app, &approval).await?;
         changes(&app, &case, answer)?;

@@ -71,7 +71,7 @@ async fn a_decision_and_its_refusal_reach_the_caller() {
     let api = TestApi::with(site()).await;
     let client = client(&api).await;
     let id = format!("apr_{:032x}", 1);
-    let wrong = ApproveRequest { plan_digest: "00".into(), reason: String::new() };
+    let wrong = ApproveRequest { plan_digest: "00".into(), reason: String::new(), break_glass: false };
     let error = client.approve(&id, &wrong).await.unwrap_err();
     assert_eq!(refusal(&error), (409, "plan_changed"));
     let denied = client.deny(&id, &DenyRequest { reason: "no".into() }).await.unwrap().typed;

@@ -145,6 +145,7 @@ fn the_documents_words_are_the_ones_that_are_decided_with() {
         ("JobState", words(m::JobState::ALL)),
         ("AgentKind", words(m::AgentKind::ALL)),
         ("JoinTokenState", words(m::JoinTokenState::ALL)),
+        ("AccessTokenState", words(m::AccessTokenState::ALL)),
         ("Mode", words(m::Mode::ALL)),
         (
             "DrainVerdict",

@@ -10,6 +10,7 @@ mod fleet;
 mod lists;
 mod nodes;
 mod pauses;
+mod people;
 mod site;
 mod tokens;
 
@@ -112,9 +113,35 @@ impl TestApi {
         self.send(self.request("DELETE", path).body(Body::empty()).unwrap()).await
     }
 
+    /// As whoever holds another token.
+    fn with_token(&self, token: &str) -> OtherCaller<'_> {
+        OtherCaller { api: self, token: token.to_owned() }
+    }
+
     /// The actions in the audit chain, oldest first.
     async fn actions(&self) -> Vec<String> {
         let rows = self.app.store().audit_rows(1, 500).await.unwrap();
         rows.into_iter().map(|row| row.draft.action).collect()
+    }
+}
+
+/// Somebody with another token.
+struct OtherCaller<'a> {
+    api: &'a TestApi,
+    token: String,
+}
+
+impl OtherCaller<'_> {
+    fn request(&self, method: &str, path: &str) -> axum::http::request::Builder {
+        Request::builder().method(method).uri(path).header("authorization", format!("Bearer {}", self.token))
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.api.send(self.request("GET", path).body(Body::empty()).unwrap()).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        let request = self.request("POST", path).header("content-type", "application/json");
+        self.api.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 }

@@ -234,6 +234,9 @@ fn approval(number: u32, plan: &Plan) -> Approval {
         decided_at: None,
         reason: String::new(),
         used_by: None,
+        needs: Vec::new(),
+        given: Vec::new(),
+        broken_glass: None,
     }
 }
 

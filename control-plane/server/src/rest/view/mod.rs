@@ -19,7 +19,7 @@ pub use token::token;
 
 use nimbus_api as api;
 use nimbus_control_core::remedies::Consent;
-use nimbus_control_core::{model, rules};
+use nimbus_control_core::{model, quorum, rules};
 
 /// What something is about.
 pub fn object(object: &model::ObjectRef) -> api::ObjectRef {
@@ -143,10 +143,35 @@ pub fn approval(approval: &model::Approval, plan: &model::Plan, incident: &model
         plan_id: approval.plan_id.to_string(),
         plan_digest: approval.plan_digest.clone(),
         requested_by: approval.requested_by.clone(),
+        needs: approval.needs.clone(),
+        given: approval.given.iter().map(word).collect(),
+        still_needed: still_needed(approval),
+        broken_glass: approval.broken_glass.as_ref().map(broken_glass),
         decided_by: approval.decided_by.clone(),
         decided_at: approval.decided_at,
         used_by: approval.used_by.as_ref().map(ToString::to_string),
     }
+}
+
+fn word(word: &model::Word) -> api::ApprovalWord {
+    let model::Word { by, groups, at, reason } = word.clone();
+    api::ApprovalWord { by, groups, at, reason }
+}
+
+/// Whose word a pending approval waits for; nobody's that was decided.
+fn still_needed(approval: &model::Approval) -> String {
+    match approval.state {
+        model::ApprovalState::Pending => quorum::words(&quorum::missing(&approval.needs, &approval.given)),
+        model::ApprovalState::Approved | model::ApprovalState::Denied | model::ApprovalState::Expired => {
+            String::new()
+        }
+    }
+}
+
+fn broken_glass(broken: &model::BrokenGlass) -> api::BrokenGlass {
+    let model::BrokenGlass { by, at, reason, review } = broken.clone();
+    let review = review.map(|model::Review { by, at, note }| api::GlassReview { by, at, note });
+    api::BrokenGlass { by, at, reason, review }
 }
 
 /// A job.

@@ -1,0 +1,63 @@
+//! The access tokens that can be used, in memory: who asks is known without a word to the database, so that nobody outside can make
+//! work for it, and also while it is away.
+//!
+//! They are read once, with the first that is shown. Only the control plane that leads serves requests, and only its own endpoints
+//! write tokens, through [`People::keep`] and [`People::drop_token`]; where such a write may or may not have been stored, all are
+//! read anew.
+
+use std::collections::BTreeMap;
+
+use nimbus_control_core::model::{AccessToken, Document as _};
+use nimbus_store::{Filter, MAX_PAGE, Store, StoreError};
+use tokio::sync::RwLock;
+
+/// Those that are not revoked, by their ids; `None` until they were read.
+#[derive(Debug, Default)]
+pub struct People(RwLock<Option<BTreeMap<String, AccessToken>>>);
+
+impl People {
+    /// The one of this id that is not revoked.
+    pub async fn find(&self, store: &Store, id: &str) -> Result<Option<AccessToken>, StoreError> {
+        if let Some(all) = &*self.0.read().await {
+            return Ok(all.get(id).cloned());
+        }
+        let mut kept = self.0.write().await;
+        if kept.is_none() {
+            *kept = Some(read(store).await?);
+        }
+        Ok(kept.as_ref().and_then(|all| all.get(id).cloned()))
+    }
+
+    /// One that was stored.
+    pub async fn keep(&self, token: AccessToken) {
+        if let Some(all) = &mut *self.0.write().await {
+            all.insert(token.id(), token);
+        }
+    }
+
+    /// One that was revoked.
+    pub async fn drop_token(&self, id: &str) {
+        if let Some(all) = &mut *self.0.write().await {
+            all.remove(id);
+        }
+    }
+
+    /// A write failed, and may have been stored all the same.
+    pub async fn forget(&self) {
+        *self.0.write().await = None;
+    }
+}
+
+async fn read(store: &Store) -> Result<BTreeMap<String, AccessToken>, StoreError> {
+    let states = vec!["active".to_owned()];
+    let mut filter = Filter { states, limit: MAX_PAGE, ..Filter::default() };
+    let mut all = BTreeMap::new();
+    loop {
+        let page = store.list::<AccessToken>(&filter).await?;
+        all.extend(page.items.into_iter().map(|token| (token.doc.id(), token.doc)));
+        if page.next.is_none() {
+            return Ok(all);
+        }
+        filter.after = page.next;
+    }
+}
