@@ -35,6 +35,8 @@ use crate::{finish, join, rejoin, status_reporter, telemetry, transport};
 
 /// Longest wait for the parts, and then for the session's loop, to end.
 const STOP: Duration = Duration::from_secs(5);
+/// How long an agent whose spool ends with it goes on at its end, until the control plane has all that was seen.
+const LAST_WORDS: Duration = Duration::from_secs(4);
 
 /// A running agent. Dropping it ends it at once; [`Agent::stop`] ends it cleanly.
 #[derive(Debug)]
@@ -139,8 +141,8 @@ impl Agent {
         finish::jobs(&self.status, &self.journal, self.finish_jobs).await;
     }
 
-    /// Ends everything: own cordons are lifted, the watch lease is given back, what was seen is in the spool. Takes at
-    /// most ten seconds.
+    /// Ends everything: own cordons are lifted, the watch lease is given back, what was seen is in the spool; and with the control
+    /// plane, where the spool ends with this process. Takes at most ten seconds, and four more for that.
     pub async fn stop(mut self) {
         self.cancel.cancel();
         let ended = async { while self.parts.join_next().await.is_some() {} };
@@ -149,7 +151,8 @@ impl Agent {
             self.parts.abort_all();
         }
         self.session_cancel.cancel();
-        if tokio::time::timeout(STOP, &mut self.session).await.is_err() {
+        let last_words = self.finish_jobs.min(LAST_WORDS);
+        if tokio::time::timeout(STOP + last_words, &mut self.session).await.is_err() {
             tracing::warn!("the connection did not end in time");
             self.session.abort();
         }
@@ -233,6 +236,7 @@ impl Wiring {
             counters: counters.clone(),
             alive: alive.clone(),
             cancel: session_cancel.clone(),
+            last_words: self.config.finish_jobs.min(LAST_WORDS),
         }));
         let mut parts = JoinSet::new();
         parts.spawn(exec::run(shared.clone(), messages));

@@ -104,8 +104,9 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", env = "NIMBUS_LEASE_DURATION", default_value_t = 15,
           value_parser = clap::value_parser!(u64).range(2..=600))]
     lease_duration: u64,
-    /// When told to end, go on for so many seconds with the jobs that are under way: where the data directory ends with this
-    /// process, as a pod's does. What is not done by then goes on after the next start.
+    /// When told to end, go on for so many seconds with the jobs that are under way, and then for 4 s at most until the control plane
+    /// has what was seen: where the data directory ends with this process, as a pod's does. What is not done by then goes on after
+    /// the next start.
     #[arg(long, value_name = "SECONDS", env = "NIMBUS_FINISH_JOBS", default_value_t = 0,
           value_parser = clap::value_parser!(u64).range(0..=3_600))]
     finish_jobs: u64,

@@ -105,7 +105,7 @@ pub struct Config {
     /// The election.
     pub lease: LeaseSettings,
     /// How long it goes on with the jobs that are under way when it is told to end: 0, as the next start goes on with them. The state
-    /// of a pod ends with it.
+    /// of a pod ends with it, so with more than 0 what was seen is sent before the end, too.
     pub finish_jobs: Duration,
     /// While anything is in this directory, no job is taken.
     pub stop_dir: Option<PathBuf>,

@@ -79,6 +79,8 @@ pub struct Inputs {
     pub alive: Arc<Alive>,
     /// Ends the loop.
     pub cancel: CancellationToken,
+    /// How long it goes on after that, until the control plane has all that was seen: where the spool ends with this process.
+    pub last_words: Duration,
 }
 
 struct SessionLoop {
@@ -101,9 +103,9 @@ struct SessionLoop {
     events: Events,
 }
 
-/// Runs until cancelled; everything queued by then is in the spool.
+/// Runs until cancelled; everything queued by then is in the spool, and, where there is time for it, with the control plane.
 pub async fn run(inputs: Inputs) {
-    let Inputs { mut observations, mut refusals, alive, cancel, .. } = inputs;
+    let Inputs { mut observations, mut refusals, alive, cancel, last_words, .. } = inputs;
     let (events, mut happened) = mpsc::channel(LINK_EVENTS);
     let written = inputs.journal.lock().unwrap_or_else(PoisonError::into_inner).written();
     let started = Instant::now();
@@ -125,16 +127,26 @@ pub async fn run(inputs: Inputs) {
         connection: ConnectionId::default(),
         events,
     };
+    // The last moment, once it is told to end; and that nobody has anything more to say.
+    let (mut until, mut drained) = (None, false);
     loop {
         this.act().await;
+        let left = until.map(|until: Instant| until.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero() || (observations.is_empty() && this.has_sent_all())) {
+            break;
+        }
         let timeout = this.session.next_timeout().saturating_sub(this.started.elapsed());
         let timeout = this.until_probe().map_or(timeout, |probe| timeout.min(probe));
         // A minute at most: the renewal looks at the clock too.
+        let timeout = left.map_or(timeout, |left| timeout.min(left));
         let timeout = timeout.clamp(Duration::from_millis(1), Duration::from_mins(1));
         let mut gathered = Vec::new();
         tokio::select! {
             biased;
-            () = cancel.cancelled() => break,
+            () = cancel.cancelled(), if until.is_none() => {
+                observations.close();
+                until = Some(Instant::now() + last_words);
+            }
             // Before what may never end; and only with the spool's thread is it alive.
             () = alive.asked() => {
                 if this.disk(|_| ()).await.is_some() {
@@ -144,8 +156,9 @@ pub async fn run(inputs: Inputs) {
             Some((connection, event)) = happened.recv() => this.link_event(connection, event),
             () = written.notified() => this.handle(Event::ReportsPending),
             Some(report) = refusals.recv() => this.handle(Event::Refusal(report)),
-            taken = observations.recv_many(&mut gathered, GATHER) => {
-                if taken == 0 { break }
+            taken = observations.recv_many(&mut gathered, GATHER), if !drained => {
+                if taken == 0 && until.is_none() { break }
+                drained = taken == 0;
                 this.queue(gathered).await;
                 this.handle(Event::Pending);
             }
@@ -171,6 +184,11 @@ pub async fn run(inputs: Inputs) {
 impl SessionLoop {
     fn handle(&mut self, event: Event) {
         self.session.handle(event, self.started.elapsed(), rand::random());
+    }
+
+    /// Has the control plane acknowledged every observation in the spool? One that this process lost hold of sends nothing more.
+    fn has_sent_all(&self) -> bool {
+        self.spool.as_ref().is_none_or(|store| store.get().is_empty())
     }
 
     /// What happened on the connection; events of an earlier one do not count.

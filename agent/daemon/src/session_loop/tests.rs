@@ -39,6 +39,7 @@ fn inputs(
         counters: Arc::default(),
         alive: Arc::default(),
         cancel,
+        last_words: Duration::ZERO,
     }
 }
 

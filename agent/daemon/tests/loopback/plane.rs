@@ -41,6 +41,8 @@ struct State {
     reports: mpsc::UnboundedSender<v1::JobReport>,
     /// Reports are heard and not acknowledged.
     silent: AtomicBool,
+    /// Observations are not even read.
+    deaf: AtomicBool,
     /// Encoded frames, also of messages that this version does not know.
     frames: broadcast::Sender<Vec<u8>>,
     acknowledged: AtomicU64,
@@ -99,6 +101,7 @@ impl Plane {
             heard: heard_sender,
             reports: report_sender,
             silent: AtomicBool::new(false),
+            deaf: AtomicBool::new(false),
             frames: broadcast::channel(64).0,
             acknowledged: AtomicU64::new(0),
             refuse: Mutex::default(),
@@ -217,6 +220,11 @@ impl Plane {
     pub async fn report(&mut self, job_id: &str, phase: v1::job_report::Phase) -> v1::JobReport {
         let it = |report: &v1::JobReport| report.job_id == job_id && report.phase() == phase;
         self.hear_report(&format!("{phase:?} of {job_id}"), it).await
+    }
+
+    /// Observations are not heard from now on, or are again.
+    pub fn hear_nothing(&self, deaf: bool) {
+        self.state.deaf.store(deaf, Ordering::SeqCst);
     }
 
     /// Reports are acknowledged from now on, or only heard.
@@ -341,6 +349,9 @@ impl State {
     async fn data(&self, mut send: SendStream, mut receive: RecvStream) {
         while let Some(frame) = read(&mut receive).await {
             let Some(agent_frame::Body::Batch(batch)) = frame.body else { continue };
+            while self.deaf.load(Ordering::SeqCst) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
             let mark = self.acknowledged.load(Ordering::SeqCst);
             let last = batch.observations.last().map_or(0, |o| o.sequence);
             for observation in batch.observations.into_iter().filter(|o| o.sequence > mark) {
