@@ -355,7 +355,8 @@ async fn upgrades(
 async fn nothing_was_lost(site: &Site) -> anyhow::Result<()> {
     let verified = site.nimbus(&["audit", "verify"]).await?;
     anyhow::ensure!(verified["valid"] == true, "the audit log: {verified}");
-    let agents = site.nimbus(&["agents", "list"]).await?;
+    // Those of the pods that are gone, too.
+    let agents = site.nimbus(&["agents", "list", "--all"]).await?;
     let agents = agents["items"].as_array().context("agents")?;
     let connected = agents.iter().filter(|agent| agent["state"] == "connected").count();
     anyhow::ensure!(connected == 1, "expected the agent of one node, found {agents:?}");

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -20,6 +21,11 @@ use crate::wait::{Seen, wait_for};
 
 /// The variable with the tree of the version before, whose programs were built in it.
 const BEFORE: &str = "NIMBUS_BEFORE";
+/// How long a replacement is watched before its job is done: longer than one pod takes to be told to end.
+const VERIFY_MS: u32 = 12_000;
+/// How often a leader is ended until another one leads, and how long that may take each time.
+const ENDS: usize = 4;
+const TAKES_OVER: Duration = Duration::from_secs(20);
 /// The agents' pods.
 const PODS: [&str; 4] = ["get", "pods", "-l", "app.kubernetes.io/name=nimbus-agent"];
 
@@ -27,7 +33,12 @@ const PODS: [&str; 4] = ["get", "pods", "-l", "app.kubernetes.io/name=nimbus-age
 pub async fn tell(site: &Site) -> anyhow::Result<()> {
     let before = Before::bring(site)?;
     let keys = keys_and_database(site).await?;
-    let planes = |round: u32| control_plane(round, &json!({"enabled": false}));
+    let planes = |round: u32| {
+        let mut values = control_plane(round, &json!({"enabled": false}));
+        // A job is under way for so long at least.
+        values["config"]["settings"]["verify_ms"] = json!(VERIFY_MS);
+        values
+    };
     before.install(site, CONTROL_PLANE, &planes(1)).await?;
     site.know_control_plane((NAMESPACE, CONTROL_PLANE), &keys).await?;
     the_operator_is_answered(site).await?;
@@ -52,8 +63,16 @@ pub async fn tell(site: &Site) -> anyhow::Result<()> {
         .await?;
 
     halfway(&fleet, &agents(2)).await.context("agents of both versions")?;
-    amid_a_job(&fleet, "complete", async || go_on(site).await).await?;
+    // The one of the version before leads, has the job, and is the one that is replaced.
+    let leader = fleet.leader().await?;
+    if leader.version == Version::Today {
+        fleet.gives_the_lead_up(&leader).await?;
+    }
+    let by = amid_a_job(&fleet, "complete", async || go_on(site).await).await?;
     fleet.is([Version::Today, Version::Today]).await?;
+    let now = fleet.agents().await?;
+    let there = now.iter().any(|agent| agent["id"] == by.as_str() && agent["state"] == "connected");
+    anyhow::ensure!(!there, "the agent with the job was to be replaced: {now:?}");
     fleet.heals("today", "a pod is healed by today's agents").await?;
 
     let clock = Clock::start(site);
@@ -109,18 +128,22 @@ async fn go_on(site: &Site) -> anyhow::Result<()> {
     site.kubectl(&["rollout", "status", &daemon_set, "--timeout=3m"]).await.map(drop)
 }
 
-/// Something is done to the agents while a job is under way, which ends well.
+/// Something is done to the agents while a job is under way, which ends well; returns who has it.
 async fn amid_a_job(
     fleet: &Fleet<'_>,
     name: &str,
     change: impl AsyncFnOnce() -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<String> {
     let (site, name) = (fleet.site, format!("amid-{name}"));
     let victim = two_pods(site, &name).await?;
     break_and_evict(site, &name, &victim).await?;
+    let under_way = |job: &Value| job["applied_at"].is_string() && job["finished_at"].is_null();
+    let by = fleet.job_is(&victim, "under way", under_way).await?;
     change().await?;
-    fleet.job_succeeded(&victim).await?;
-    site.shop.wait_until_ready(&name, LIMIT).await.map(drop)
+    let done = fleet.job_succeeded(&victim).await?;
+    anyhow::ensure!(done == by, "expected the job's end by {by}, who began it, found it by {done}");
+    site.shop.wait_until_ready(&name, LIMIT).await?;
+    Ok(by)
 }
 
 /// Which version an agent's pod is of.
@@ -209,14 +232,20 @@ impl Fleet<'_> {
         .await
     }
 
-    /// Ends the leader's program, as the kubelet would; it starts anew in its pod, and another one leads.
+    /// Ends the leader's program, as the kubelet would; it starts anew in its pod, and another one leads: at once, or where it was
+    /// back before that one asked, after one more end, when the kubelet lets it wait.
     async fn gives_the_lead_up(&self, leader: &Leader) -> anyhow::Result<()> {
-        send_signal(process_of(self.site, &leader.pod, AGENT).await?, libc::SIGTERM)?;
-        wait_for("another agent to lead", LIMIT, || async {
-            let now = self.leader().await?;
-            Ok(Seen::when((now.version != leader.version).then_some(()), now.id))
-        })
-        .await
+        for _ in 0..ENDS {
+            send_signal(process_of(self.site, &leader.pod, AGENT).await?, libc::SIGTERM)?;
+            let passed = wait_for("another agent to lead", TAKES_OVER, || async {
+                let now = self.leader().await?;
+                Ok(Seen::when((now.version != leader.version).then_some(()), now.id))
+            });
+            if passed.await.is_ok() {
+                return Ok(());
+            }
+        }
+        anyhow::bail!("after {ENDS} ends of {} it still leads", leader.pod)
     }
 
     /// A pod is replaced, by the agent that leads.
@@ -235,11 +264,15 @@ impl Fleet<'_> {
 
     /// Waits until the job for this pod has succeeded; returns the agent's id.
     async fn job_succeeded(&self, victim: &str) -> anyhow::Result<String> {
+        self.job_is(victim, "done", |job| job["state"] == "succeeded").await
+    }
+
+    async fn job_is(&self, victim: &str, what: &str, is: impl Fn(&Value) -> bool) -> anyhow::Result<String> {
         let pod = victim.trim_start_matches("pod/");
-        wait_for(&format!("the job for {pod} to succeed"), LIMIT, || async {
+        wait_for(&format!("the job for {pod} to be {what}"), LIMIT, || async {
             let jobs = self.site.nimbus(&["jobs", "list"]).await?;
             let all = jobs["items"].as_array().context("jobs")?;
-            let own = all.iter().find(|job| job["object"]["name"] == pod && job["state"] == "succeeded");
+            let own = all.iter().find(|job| job["object"]["name"] == pod && is(job));
             let by = own.and_then(|job| job["agent_id"].as_str()).map(str::to_owned);
             Ok(Seen::when(by, jobs))
         })
@@ -292,7 +325,8 @@ async fn nothing_was_lost_or_done_twice(site: &Site) -> anyhow::Result<()> {
         once && by_pod.len() == BROKEN,
         "expected {BROKEN} pods with a job each, found {by_pod:#?}"
     );
-    let agents = site.nimbus(&["agents", "list"]).await?;
+    // Those of the pods that are gone, too.
+    let agents = site.nimbus(&["agents", "list", "--all"]).await?;
     for agent in agents["items"].as_array().context("agents")? {
         anyhow::ensure!(agent["dropped"] == 0, "observations were dropped: {agent}");
     }
