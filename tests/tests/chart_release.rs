@@ -224,7 +224,7 @@ fn files_of_the_nodes_are_refused_in_a_namespace_that_enforces_pod_security() {
         ("pod-security.kubernetes.io/enforce", r#"[{"path": "/etc/hosts", "type": "File"}]"#);
     for enforced in ["baseline", "restricted"] {
         let said = judged(json!({label: enforced}), files);
-        let words = ["  - hostAccess.files: expected", "\"ops\"", enforced, "kubectl label namespace ops"];
+        let words = ["  - hostAccess.files: expected", "\"ops\"", enforced, "kubectl create namespace NAME"];
         assert!(words.iter().all(|word| said.contains(word)), "{enforced}: {said}");
     }
     for (labels, files) in [

@@ -259,6 +259,8 @@ fn the_chart_takes_the_settings_that_the_program_takes() {
     let known = serde_json::to_value(Settings::default()).unwrap();
     let mut names = BTreeSet::new();
     paths(&known, "", &mut names);
+    // No figure; below.
+    assert!(names.remove("quorum"), "{names:?}");
     assert!(names.len() > 25, "{names:?}");
     let mut refused = 0;
     for name in &names {
@@ -283,6 +285,42 @@ fn the_chart_takes_the_settings_that_the_program_takes() {
         ("backoff_base_ms", backoff_max_ms + 1, backoff_max_ms),
     ] {
         assert!(!is_taken(name, wrong).unwrap() && is_taken(name, right).unwrap(), "{name}");
+    }
+}
+
+/// Whose words plans need is taken by both, or by neither, and the program reads what the chart writes.
+#[test]
+fn the_chart_takes_the_quorums_that_the_program_takes() {
+    let groups = json!([["oncall"], ["payments", "platform"]]);
+    let good = json!([
+        {"actions": ["rollback_deployment"], "clusters": ["prod"], "groups": groups},
+        {"groups": [["oncall"]]},
+    ]);
+    let many = json!([["a"], ["a"], ["a"], ["a"], ["a"], ["a"]]);
+    for (quorum, is_right) in [
+        (good.clone(), true),
+        (json!([{"groups": []}]), false),
+        (json!([{"groups": [[]]}]), false),
+        (json!([{"groups": many}]), false),
+        (json!([{"groups": [["On call"]]}]), false),
+        (json!([{"clusters": [""], "groups": groups}]), false),
+        (json!([{"actions": ["reboot"], "groups": groups}]), false),
+        (json!([{"actions": ["restart_pod"]}]), false),
+    ] {
+        let program = serde_json::from_value::<Settings>(json!({"quorum": quorum}));
+        let by_program = program.is_ok_and(|settings| settings.validate().is_ok());
+        let said = CHART.template(&["--set-json", &format!("config.settings.quorum={quorum}")]).err();
+        assert_eq!((by_program, said.is_none()), (is_right, is_right), "{quorum}: {said:?}");
+    }
+    let objects = CHART.objects(&["--set-json", &format!("config.settings.quorum={good}")]).unwrap();
+    let config = &only(&objects, "ConfigMap", "").unwrap()["data"]["control-plane.toml"];
+    let config = config.as_str().unwrap();
+    for line in [
+        "[[settings.quorum]]\nactions = [\"rollback_deployment\"]\nclusters = [\"prod\"]",
+        "groups = [[\"oncall\"],[\"payments\",\"platform\"]]",
+        "[[settings.quorum]]\nactions = []\nclusters = []\ngroups = [[\"oncall\"]]",
+    ] {
+        assert!(config.contains(line), "expected {line} in {config}");
     }
 }
 

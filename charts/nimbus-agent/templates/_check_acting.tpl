@@ -43,6 +43,12 @@
   "name them, or leave that action out") -}}
 {{- end -}}
 {{- end -}}
+{{- range $acting.actions -}}
+{{- if and (not $own) (or (has . (default list $.Values.policy.deny)) (has "*" (default list $.Values.policy.deny))) -}}
+{{- include "nimbus-agent.wrong" (list "acting.actions" "none that policy.deny has" (quote .)
+  "leave it out in one of the two: what is denied needs no rights") -}}
+{{- end -}}
+{{- end -}}
 {{- range $acting.namespaces -}}
 {{- if and (not $own) (has . $.Values.policy.denyNamespaces) -}}
 {{- include "nimbus-agent.wrong" (list "acting.namespaces" "none that policy.denyNamespaces has" (quote .)

@@ -82,7 +82,7 @@ before anything else where it is not there (--create-namespace).
 {{- if and $.root.Values.hostAccess.files (has $enforced (list "baseline" "restricted")) -}}
 {{- include "nimbus-agent.wrong" (list "hostAccess.files" "no files of the nodes where Pod Security refuses pods that mount them"
   (printf "%s, which enforces %s" (quote $name) (quote $enforced))
-  (printf "choose a namespace for the agents alone and run: kubectl label namespace %s pod-security.kubernetes.io/enforce=privileged --overwrite" $name)) -}}
+  "install into a namespace of the agents alone, first: kubectl create namespace NAME; kubectl label namespace NAME pod-security.kubernetes.io/enforce=privileged") -}}
 {{- end -}}
 {{- else if not $namespace -}}
 {{- include "nimbus-agent.wrong" (list $value "namespaces that are there" (printf "no %s in this cluster" (quote $name))

@@ -61,6 +61,13 @@ of another value (`inherited`), of which that is said there. What may be a passw
 {{- /* The kubelet starts no container as root where the pod or the container says that it is not. The container's own words count first. */ -}}
 {{- define "nimbus-agent.check.user" -}}
 {{- $found := dict -}}
+{{- with .Values.securityContext -}}
+{{- if and (eq (toString .privileged) "true") (eq (toString .allowPrivilegeEscalation) "false") -}}
+{{- include "nimbus-agent.wrong" (list "securityContext.privileged"
+  "false, as securityContext.allowPrivilegeEscalation is false: Kubernetes refuses a pod with both" "true"
+  "leave it out; nothing here needs it") -}}
+{{- end -}}
+{{- end -}}
 {{- range $field := list "runAsUser" "runAsNonRoot" -}}
 {{- range $context := list "podSecurityContext" "securityContext" -}}
 {{- $value := index $.Values $context $field -}}
