@@ -193,6 +193,9 @@ impl Settings {
             if found <= most { Ok(()) } else { Err(error()) }
         };
         at_most("act_ms", 600_000, self.act_ms)?;
+        // Beyond all of them there is no storm.
+        at_most("storm.pod_percent", 100, self.storm.pod_percent)?;
+        at_most("storm.node_percent", 100, self.storm.node_percent)?;
         at_most("verify_timeout_ms", 3_600_000, self.verify_timeout_ms)?;
         let lifetime = self.job_ttl_ms.saturating_add(self.clock_skew_ms);
         at_most("job_ttl_ms and clock_skew_ms together", 3_600_000, lifetime)?;

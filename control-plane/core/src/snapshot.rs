@@ -111,12 +111,22 @@ impl<'a> Snapshot<'a> {
 
     /// Whose words an action for this incident needs, by the settings; empty: one person's at most.
     pub(crate) fn needs(&self, action: Option<ActionKind>, incident: &Incident) -> Vec<Vec<String>> {
-        let id = match &incident.scope {
-            Scope::Cluster(uid) => uid.clone(),
-            Scope::Host(agent) => agent.to_string(),
-        };
-        let name = self.name_of(&incident.scope);
-        quorum::needs(&self.settings.quorum, action, &[&incident.cluster, &name, &id])
+        let mut places = vec![incident.cluster.clone(), self.name_of(&incident.scope)];
+        match &incident.scope {
+            Scope::Cluster(uid) => places.push(uid.clone()),
+            Scope::Host(id) => {
+                places.push(id.to_string());
+                let agent = self.agent(*id);
+                // The files of a cluster's node are that cluster's, too.
+                if let Some(uid) = agent.and_then(|it| it.bound_cluster.as_ref().or(it.cluster_uid.as_ref()))
+                {
+                    places.push(uid.clone());
+                    places.extend(self.cluster(uid).map(|cluster| cluster.name.clone()));
+                }
+            }
+        }
+        let places: Vec<&str> = places.iter().map(String::as_str).collect();
+        quorum::needs(&self.settings.quorum, action, &places)
     }
 
     /// The name that an operator knows a cluster or host by.

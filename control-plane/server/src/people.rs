@@ -1,9 +1,8 @@
 //! The access tokens that can be used, in memory: who asks is known without a word to the database, so that nobody outside can make
 //! work for it, and also while it is away.
 //!
-//! They are read once, with the first that is shown. Only the control plane that leads serves requests, and only its own endpoints
-//! write tokens, through [`People::keep`] and [`People::drop_token`]; where such a write may or may not have been stored, all are
-//! read anew.
+//! They are read with the first that is shown, and anew after one was made. Only the control plane that leads serves requests, and only
+//! its own endpoints write tokens; one that is revoked is dropped here before the answer.
 
 use std::collections::BTreeMap;
 
@@ -28,13 +27,6 @@ impl People {
         Ok(kept.as_ref().and_then(|all| all.get(id).cloned()))
     }
 
-    /// One that was stored.
-    pub async fn keep(&self, token: AccessToken) {
-        if let Some(all) = &mut *self.0.write().await {
-            all.insert(token.id(), token);
-        }
-    }
-
     /// One that was revoked.
     pub async fn drop_token(&self, id: &str) {
         if let Some(all) = &mut *self.0.write().await {
@@ -42,7 +34,7 @@ impl People {
         }
     }
 
-    /// A write failed, and may have been stored all the same.
+    /// One was made; or a write failed, and may have been stored all the same.
     pub async fn forget(&self) {
         *self.0.write().await = None;
     }

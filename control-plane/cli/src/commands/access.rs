@@ -16,6 +16,9 @@ use crate::global::Page;
 use crate::output::time::parse_span;
 use crate::{connect, view};
 
+/// The length of a token's id: `acc_` and 32 digits.
+const ID_LENGTH: usize = 36;
+
 /// People, by the tokens that stand for them
 #[derive(Debug, Args)]
 pub struct AccessArgs {
@@ -47,7 +50,7 @@ enum TokenCommand {
     List(Page),
     /// Take one back for good; what was decided with it stays decided, and a word that was given stays given
     Revoke {
-        /// The person's name, or the token's id or the start of it
+        /// The person's name, the token's id or the start of it, or the token itself
         token: String,
         /// Why, for the audit log
         #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
@@ -117,6 +120,8 @@ async fn revoke(context: &Context, client: &Client, typed: &str, reason: String)
 
 /// The token that is meant, by its id or its person's name; one that is not revoked comes before those that are.
 async fn find(client: &Client, typed: &str) -> Result<AccessTokenItem, Failure> {
+    // Of a whole token that was pasted the id alone: its secret is never said again.
+    let typed = typed.strip_prefix("nba_").map_or(typed, |rest| rest.get(..ID_LENGTH).unwrap_or("acc_"));
     let page = async |after| client.access_tokens(&PageQuery { limit: Some(MAX_LIMIT), after }).await;
     let mut all = collect(MAX_LOOKED_AT, page).await?.items;
     // No name begins as an id does.

@@ -184,6 +184,12 @@ pub async fn approve(context: &Context, args: ApproveArgs) -> Result<Exit, Failu
         return Ok(Exit::Waiting);
     }
     context.hint(&format!("Approved: {}.", approval.summary));
+    if answer.typed.approval.broken_glass.is_some() {
+        context.hint(&format!(
+            "Another person owes a look back: nimbus approvals review {} --note TEXT",
+            approval.id
+        ));
+    }
     if !args.wait {
         context.print_document(&answer.raw)?;
         context.hint(&format!("Follow it: nimbus incidents show {}", incident.id));

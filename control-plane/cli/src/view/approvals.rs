@@ -91,7 +91,7 @@ fn add_words(layout: &mut Layout<'_>, view: &View, approval: &Approval) {
         "alone",
         &format!("{} broke the glass, {}: {}", broken.by, view.clock.full(broken.at), broken.reason),
     );
-    let owed = || "owed, by another person: nimbus approvals review ID --note TEXT".to_owned();
+    let owed = || format!("owed, by another person: nimbus approvals review {} --note TEXT", approval.id);
     let review = broken.review.as_ref();
     let review = review.map(|it| format!("by {}, {}: {}", it.by, view.clock.full(it.at), it.note));
     layout.fact("review", &review.unwrap_or_else(owed));

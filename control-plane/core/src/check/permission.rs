@@ -109,10 +109,10 @@ pub(super) fn require_permission(
 /// Invariant 12: the requester is not the approver, and where several people have to approve, each item of what is needed has
 /// a person of its own, or somebody broke the glass and said why.
 fn is_of_another(approval: &Approval, plan: &Plan, quorum: Option<&Quorum>) -> bool {
-    let other = |by: &String| *by != plan.requested_by && *by != approval.requested_by;
     if let Some(broken) = &approval.broken_glass {
-        return other(&broken.by) && !broken.reason.trim().is_empty();
+        return broken.by != plan.requested_by && !broken.reason.trim().is_empty();
     }
+    let other = |by: &String| *by != plan.requested_by && *by != approval.requested_by;
     if approval.needs.is_empty() && quorum.is_none() {
         return approval.decided_by.as_ref().is_some_and(other);
     }
@@ -133,8 +133,13 @@ fn quorum_of<'a>(plan: &Plan, incident: Option<&Incident>, snapshot: &'a Snapsho
             uid.clone()
         }
         Scope::Host(host) => {
-            let agents = snapshot.agents.iter().map(|agent| &agent.doc);
-            places.extend(agents.filter(|agent| agent.id == *host).map(|agent| agent.name.as_str()));
+            let own = snapshot.agents.iter().map(|agent| &agent.doc).find(|agent| agent.id == *host);
+            places.extend(own.map(|agent| agent.name.as_str()));
+            // The files of a cluster's node are that cluster's, too.
+            let of = own.and_then(|agent| agent.bound_cluster.as_ref().or(agent.cluster_uid.as_ref()));
+            let clusters = snapshot.clusters.iter().map(|cluster| &cluster.doc);
+            places.extend(of.map(String::as_str));
+            places.extend(clusters.filter(|it| of == Some(&it.uid)).map(|it| it.name.as_str()));
             host.to_string()
         }
     };

@@ -9,6 +9,7 @@ use crate::model::{
     Approval, ApprovalState, BrokenGlass, ChangeSet, Incident, IncidentState, Plan, Review, Versioned, Word,
 };
 use crate::quorum;
+use crate::remedies::NIMBUS;
 
 /// Takes a person's answer.
 ///
@@ -58,9 +59,17 @@ pub fn decide(
             decided.state = ApprovalState::Denied;
             settle(&mut decided, answer.by.to_owned(), answer.reason, now);
             audit("approval.denied", subject);
-            after.denied_digest = Some(plan.digest.clone());
             let reason = format!("denied {said}; nothing was changed");
-            transition(&mut after, IncidentState::Escalated, &reason, now);
+            if plan.requested_by == NIMBUS {
+                after.denied_digest = Some(plan.digest.clone());
+                transition(&mut after, IncidentState::Escalated, &reason, now);
+            } else {
+                // A person's order is over with it; what Nimbus would do stays as it was answered before.
+                after.plan_id = None;
+                after.approval_id = None;
+                let reason = format!("what {} ordered was {reason}", plan.requested_by);
+                transition(&mut after, IncidentState::Open, &reason, now);
+            }
         }
     }
     record.changes.approvals.push(Versioned { version: approval.version, doc: decided });
@@ -203,7 +212,9 @@ fn fits(
         let reason = format!("{SUPERSEDED}: incident {} waits for another answer, or for none", incident.id);
         return Err(DecideError::Superseded { id, reason });
     }
-    let own = answer.by == approval.requested_by || answer.by == plan.requested_by;
+    // Who took a denial back is none of several, and may break the glass as anybody may.
+    let asked_again = answer.by == approval.requested_by && !answer.breaks_glass;
+    let own = asked_again || answer.by == plan.requested_by;
     if own && answer.decision == Decision::Approve {
         return Err(DecideError::OwnRequest { by: answer.by.to_owned() });
     }

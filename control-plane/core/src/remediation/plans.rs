@@ -122,14 +122,25 @@ impl<'p> Pass<'p, '_> {
                 let candidate =
                     draft.into_plan(PlanId::new(ids), &self.after, needs_approval, NIMBUS, self.now);
                 let answered = [&self.after.denied_digest, &self.after.failed_digest];
-                if answered.into_iter().flatten().any(|digest| *digest == candidate.digest)
-                    || self.keeps_changing(&candidate)
-                {
+                if answered.into_iter().flatten().any(|digest| *digest == candidate.digest) {
+                    self.stays_answered();
+                    return;
+                }
+                if self.keeps_changing(&candidate) {
                     return;
                 }
                 let plan = self.in_force(candidate);
                 self.advance(&plan, ids);
             }
+        }
+    }
+
+    /// What a person ordered in between is over, and what Nimbus would do was answered before that: a person goes on.
+    fn stays_answered(&mut self) {
+        let ordered = self.after.plan_id.is_none() && self.after.state != IncidentState::Escalated;
+        if ordered && self.after.denied_digest.is_some() {
+            let reason = "what Nimbus would do was denied before; `nimbus incidents ask` asks for it again";
+            self.escalate(reason);
         }
     }
 
@@ -178,6 +189,8 @@ impl<'p> Pass<'p, '_> {
             self.record.expire_approval(approval, &reason);
         }
         self.after.failed_digest = None;
+        // A plan that nobody denied was taken back by nobody.
+        self.after.asked_again_by = None;
         self.after.plan_id = Some(candidate.id);
         self.after.note(self.now, format!("planned: {}", candidate.summary));
         self.record.audit("plan.made", &candidate.id, &self.after.cluster, candidate.summary.clone());
@@ -212,8 +225,10 @@ impl<'p> Pass<'p, '_> {
             let by = approval.decided_by.clone().unwrap_or_default();
             self.next_step(plan, &format!("approved by {by}"), blocked);
         } else if let Some(Blocked::NeedsOperator(reason)) = blocked {
-            // Nobody is asked to approve what could not be done anyway.
-            self.expire_approvals(reason);
+            // Nobody is asked to approve what could not be done anyway; the words of several are kept.
+            if live.is_none_or(|approval| approval.given.is_empty()) {
+                self.expire_approvals(reason);
+            }
             self.hold(reason);
         } else if let Some(approval) = live {
             self.wait_for(approval, plan);
@@ -274,11 +289,16 @@ impl<'p> Pass<'p, '_> {
             self.after.note(self.now, reason);
             return false;
         }
+        if plan.needs_approval == self.s.needs(plan.action.kind(), &self.after).is_empty() {
+            let reason = format!(
+                "the settings ask others for what {} ordered, or no longer; order it again",
+                plan.requested_by
+            );
+            self.drop_plan(&reason);
+            self.after.note(self.now, reason);
+            return false;
+        }
         if plan.needs_approval {
-            if self.after.denied_digest.as_ref() == Some(&plan.digest) {
-                self.drop_plan(&format!("what {} asked for was denied", plan.requested_by));
-                return false;
-            }
             self.advance(plan, ids);
             return true;
         }

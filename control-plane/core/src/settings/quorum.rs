@@ -42,6 +42,12 @@ pub(super) fn validate(quorums: &[Quorum]) -> Result<(), (String, String)> {
     }
     for (number, quorum) in quorums.iter().enumerate() {
         let (at, items) = (number + 1, &quorum.groups);
+        if quorum.clusters.iter().any(String::is_empty) {
+            return wrong(
+                format!("number {at} to have names or ids of clusters and hosts"),
+                "an empty one".to_owned(),
+            );
+        }
         if items.is_empty() || items.len() > MAX_ITEMS {
             return wrong(
                 format!("number {at} to have 1 to {MAX_ITEMS} items of groups"),

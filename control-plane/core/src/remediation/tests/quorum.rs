@@ -204,3 +204,120 @@ fn a_plan_that_asks_nobody_stops_at_the_check_where_several_people_are_needed() 
     let found = lab.look(|s| check::check(&plan, s, lab.now));
     assert!(found.iter().any(|it| it.invariant == 2 && it.text.contains("asks nobody")), "{found:?}");
 }
+
+#[test]
+fn who_took_a_denial_back_may_break_the_glass() {
+    let mut lab = asked();
+    lab.decide("ann", Decision::Deny, "a mistake").unwrap();
+    let denied = lab.incidents.values().next().unwrap().clone();
+    let changes = remediation::ask_again(&denied, "ann", lab.now).unwrap();
+    lab.commit(changes);
+    lab.settle();
+    let reason = "the shop is down";
+    let answer = Answer { reason, breaks_glass: true, ..Answer::of("ann", Decision::Approve) };
+    lab.answer(&answer).unwrap();
+    assert_eq!(lab.settle().len(), 1);
+}
+
+/// What could not be done for a moment takes nobody's word back.
+#[test]
+fn the_words_of_several_outlive_a_moment_in_which_nothing_could_be_done() {
+    let mut lab = asked();
+    approve(&mut lab, "ann", &["oncall"]).unwrap();
+    let cluster = lab.clusters[CLUSTER].clone();
+    let changes =
+        remediation::disable(&cluster, &[ActionKind::RollbackDeployment], false, "operator", lab.now);
+    lab.commit(changes.unwrap());
+    lab.settle();
+    assert_eq!(approval(&lab).doc.state, ApprovalState::Pending);
+    let cluster = lab.clusters[CLUSTER].clone();
+    let changes = remediation::enable(&cluster, &[ActionKind::RollbackDeployment], None, "operator", lab.now);
+    lab.commit(changes.unwrap());
+    lab.settle();
+    assert_eq!((lab.approvals.len(), approval(&lab).doc.given.len()), (1, 1));
+}
+
+/// A changed file, for which every action needs one of oncall.
+fn drifted_for_oncall() -> Lab {
+    let mut lab = drifted_file();
+    lab.settings.quorum = vec![Quorum {
+        actions: Vec::new(),
+        clusters: vec!["edge".into()],
+        groups: vec![groups(&["oncall"])],
+    }];
+    lab.settle();
+    lab
+}
+
+fn accept(lab: &mut Lab, by: &str) {
+    let id = lab.open(IncidentKind::FileDrift).id;
+    let mut ids = lab.ids.clone();
+    let changes = remediation::accept_baseline(&lab.snapshot(), id, by, lab.now, &mut ids).unwrap();
+    lab.ids = ids;
+    lab.commit(changes);
+    lab.settle();
+}
+
+/// The approval that waits, as who asked for it and what it is about.
+fn waits(lab: &Lab) -> Option<(String, ActionKind)> {
+    let pending = lab.approvals.values().find(|approval| approval.doc.state == ApprovalState::Pending)?;
+    let plan = &lab.plans[&pending.doc.plan_id.to_string()].doc;
+    Some((pending.doc.requested_by.clone(), plan.action.kind().unwrap()))
+}
+
+#[test]
+fn one_persons_order_is_asked_of_others_and_its_own_word_is_none_of_theirs() {
+    let mut lab = drifted_for_oncall();
+    accept(&mut lab, "ann");
+    assert_eq!(waits(&lab), Some(("ann".into(), ActionKind::AcceptBaseline)));
+    let own = approve(&mut lab, "ann", &["oncall"]).unwrap_err();
+    assert!(matches!(own, DecideError::OwnRequest { .. }), "{own}");
+    approve(&mut lab, "bob", &["oncall"]).unwrap();
+    let jobs = lab.settle();
+    assert_eq!((jobs.len(), jobs[0].requested_by.as_str()), (1, "ann"));
+    assert_eq!(jobs[0].approvals.iter().map(|it| it.by.as_str()).collect::<Vec<_>>(), ["bob"]);
+}
+
+/// An order that was denied is over; what was denied before it stays denied, and nobody gets to approve it by that.
+#[test]
+fn a_denied_order_brings_back_nothing_that_was_denied_before() {
+    let mut lab = drifted_for_oncall();
+    assert_eq!(waits(&lab), Some(("nimbus".into(), ActionKind::RestoreFile)));
+    lab.decide("dee", Decision::Deny, "leave it").unwrap();
+    accept(&mut lab, "ann");
+    lab.decide("ann", Decision::Deny, "not that either").unwrap();
+    assert!(lab.settle().is_empty());
+    assert_eq!(waits(&lab), None);
+    let incident = lab.open(IncidentKind::FileDrift).clone();
+    assert_eq!(incident.state, IncidentState::Escalated, "{}", incident.reason);
+    assert!(incident.reason.contains("incidents ask"), "{}", incident.reason);
+    // Ordered again it is asked again.
+    accept(&mut lab, "ann");
+    assert_eq!(waits(&lab), Some(("ann".into(), ActionKind::AcceptBaseline)));
+}
+
+/// Nobody answered an order in its time: a person goes on with what was denied before it.
+#[test]
+fn an_order_that_nobody_answered_leaves_an_incident_that_says_what_to_do() {
+    let mut lab = drifted_for_oncall();
+    lab.decide("dee", Decision::Deny, "leave it").unwrap();
+    accept(&mut lab, "ann");
+    lab.pass(90_000);
+    lab.settle();
+    assert_eq!(waits(&lab), None);
+    let incident = lab.open(IncidentKind::FileDrift).clone();
+    assert_eq!(incident.state, IncidentState::Escalated, "{}", incident.reason);
+}
+
+#[test]
+fn an_order_is_given_again_when_the_settings_ask_others_since() {
+    let mut lab = drifted_file();
+    lab.settle();
+    lab.settings.quorum =
+        vec![Quorum { actions: Vec::new(), clusters: Vec::new(), groups: vec![groups(&["oncall"])] }];
+    accept(&mut lab, "ann");
+    assert_eq!(waits(&lab), Some(("ann".into(), ActionKind::AcceptBaseline)));
+    lab.settings.quorum.clear();
+    lab.settle();
+    assert_eq!(waits(&lab), Some(("nimbus".into(), ActionKind::RestoreFile)));
+}

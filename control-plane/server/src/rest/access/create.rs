@@ -134,11 +134,9 @@ async fn attempt(
         detail: format!("for {}, in {groups}, until {}{instead}", token.name, token.expires_at),
     };
     documents.push(Versioned::new(AnyDocument::of(&token)));
-    let changes = ChangeSet { documents, audit: vec![audit], ..ChangeSet::default() };
-    if let Err(error) = app.commit(&changes).await {
-        app.people.forget().await;
-        return Err(error.into());
-    }
-    app.people.keep(token.clone()).await;
+    let written = app.commit(&ChangeSet { documents, audit: vec![audit], ..ChangeSet::default() }).await;
+    // Read anew, whatever became of it: nothing that is revoked meanwhile comes back.
+    app.people.forget().await;
+    written?;
     Ok((token, text))
 }

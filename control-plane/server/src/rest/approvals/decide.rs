@@ -65,6 +65,6 @@ fn is_recorded(approval: &Approval, answer: OperatorAnswer<'_>, now: Timestamp) 
     };
     let given =
         answer.decision == Decision::Approve && stands && approval.given.iter().any(|word| word.by == by);
-    let alike = answer.breaks_glass == approval.broken_glass.is_some();
-    (decided || given) && alike && same_plan
+    let alone = approval.broken_glass.is_some();
+    (decided && answer.breaks_glass == alone || given && !alone) && same_plan
 }

@@ -50,11 +50,15 @@ async fn attempt(
     if !dry_run {
         app.commit(&changes).await?;
     }
+    // Asked again, nothing changes: the order is in force already.
+    let docs = app.docs().await?;
+    let in_force = docs.plans.iter().find(|plan| Some(plan.doc.id) == incident.doc.plan_id);
+    let in_force = in_force.filter(|_| changes.is_empty());
     let after = changes.incidents.iter().find(|changed| changed.doc.id == incident.doc.id);
     Ok(Started {
         dry_run,
         incident: view::incident(&after.unwrap_or(&incident).doc),
-        plan: changes.plans.first().map(|plan| view::plan(&plan.doc)),
+        plan: changes.plans.first().or(in_force).map(|plan| view::plan(&plan.doc)),
         approval_id: None,
     })
 }
