@@ -185,14 +185,13 @@ impl Wiring {
         let agent_id = id.to_string();
         let hostname = self.config.hostname();
         let (status, counters) = (Arc::new(SharedStatus::new()), Arc::new(Counters::default()));
-        let alive = Arc::new(Alive::default());
         tell_damage(&self.journal, &self.spool, &status);
         let (cancel, session_cancel) = (CancellationToken::new(), CancellationToken::new());
         let (watched, resync) = (self.target.as_ref(), Arc::new(watch::Sender::new(0)));
         let (observations, items) = ObservationQueue::new();
         let (control, messages) = mpsc::channel(exec::CONTROL_MESSAGES);
         let (refusals, unkept) = mpsc::channel(exec::REFUSALS);
-        let journal = Arc::new(Mutex::new(self.journal));
+        let (alive, journal) = (Arc::new(Alive::default()), Arc::new(Mutex::new(self.journal)));
         let (cluster, has_cluster) = (Arc::new(ClusterHandle::default()), watched.is_some());
         status.update(|status| (status.agent_id, status.has_cluster) = (agent_id.clone(), has_cluster));
         sweep(&self.baselines, &status);
