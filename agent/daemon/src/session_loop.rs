@@ -157,8 +157,11 @@ pub async fn run(inputs: Inputs) {
             () = written.notified() => this.handle(Event::ReportsPending),
             Some(report) = refusals.recv() => this.handle(Event::Refusal(report)),
             taken = observations.recv_many(&mut gathered, GATHER), if !drained => {
-                if taken == 0 && until.is_none() { break }
-                drained = taken == 0;
+                if taken == 0 {
+                    // Nobody is left who could say anything more: it is told to end, or will be in a moment.
+                    drained = true;
+                    until.get_or_insert_with(|| Instant::now() + last_words);
+                }
                 this.queue(gathered).await;
                 this.handle(Event::Pending);
             }
@@ -186,9 +189,11 @@ impl SessionLoop {
         self.session.handle(event, self.started.elapsed(), rand::random());
     }
 
-    /// Has the control plane acknowledged every observation in the spool? One that this process lost hold of sends nothing more.
+    /// Has the control plane acknowledged every observation in the spool? One that this process lost hold of sends nothing more, and a
+    /// control plane that refuses this agent takes nothing.
     fn has_sent_all(&self) -> bool {
-        self.spool.as_ref().is_none_or(|store| store.get().is_empty())
+        let status = self.status.status();
+        status.rejected || status.unknown || self.spool.as_ref().is_none_or(|store| store.get().is_empty())
     }
 
     /// What happened on the connection; events of an earlier one do not count.

@@ -44,7 +44,7 @@
 {{- end -}}
 {{- end -}}
 {{- range $acting.actions -}}
-{{- if and (not $own) (or (has . (default list $.Values.policy.deny)) (has "*" (default list $.Values.policy.deny))) -}}
+{{- if and (not $own) (has . (default list $.Values.policy.deny)) -}}
 {{- include "nimbus-agent.wrong" (list "acting.actions" "none that policy.deny has" (quote .)
   "leave it out in one of the two: what is denied needs no rights") -}}
 {{- end -}}

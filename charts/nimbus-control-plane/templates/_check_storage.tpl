@@ -25,14 +25,6 @@
   (include "nimbus-control-plane.named" .existingSecretKey) "name the Secret, or leave the key out") -}}
 {{- end -}}
 {{- end -}}
-{{- /* The address in a Secret is not seen here. */ -}}
-{{- with regexFind "@[^@/?#]*:[0-9]+([/?]|$)" (default "" .Values.database.url) -}}
-{{- $port := regexFind "[0-9]+([/?]|$)" . | regexFind "[0-9]+" -}}
-{{- if and $.Values.networkPolicy.enabled (ne $port (toString (int $.Values.networkPolicy.databasePort))) -}}
-{{- include "nimbus-control-plane.wrong" (list "networkPolicy.databasePort" (printf "%s, the port of database.url" $port)
-  (toString (int $.Values.networkPolicy.databasePort)) "set it to that: the policy would keep the control plane from its database") -}}
-{{- end -}}
-{{- end -}}
 {{- if not (include "nimbus-control-plane.postgres" .) -}}
 {{- with .Values.networkPolicy.databaseTo -}}
 {{- include "nimbus-control-plane.wrong" (list "networkPolicy.databaseTo"

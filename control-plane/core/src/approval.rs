@@ -87,7 +87,8 @@ pub(crate) fn request(
     now: Timestamp,
 ) -> Approval {
     // Who took a denial back is who wants it: where several people have to approve, that one is none of them.
-    let asker = incident.asked_again_by.clone().filter(|_| !needs.is_empty());
+    let asked_again = incident.asked_again.as_ref().filter(|(_, digest)| *digest == plan.digest);
+    let asker = asked_again.map(|(by, _)| by.clone()).filter(|_| !needs.is_empty());
     Approval {
         id,
         plan_id: plan.id,

@@ -34,9 +34,11 @@ impl People {
         }
     }
 
-    /// One was made; or a write failed, and may have been stored all the same.
-    pub async fn forget(&self) {
-        *self.0.write().await = None;
+    /// One was made; or a write failed, and may have been stored all the same. They are read anew, with the next that is shown where
+    /// the database does not answer now.
+    pub async fn read_anew(&self, store: &Store) {
+        let mut kept = self.0.write().await;
+        *kept = read(store).await.ok();
     }
 }
 

@@ -171,9 +171,10 @@ pub struct Incident {
     /// What Nimbus refrained from acting for since the last job, as far as it is in the audit log: a digest of each.
     #[serde(default)]
     pub held: Vec<String>,
-    /// Who took the last denial back; that person's word is none of several that are needed then.
+    /// Who took the last denial back, and the digest of the plan that was denied: that person's word is none of several that it
+    /// needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asked_again_by: Option<String>,
+    pub asked_again: Option<(String, String)>,
     /// What was refused last and is asked for again, while it waits for that.
     #[serde(default)]
     pub refused: Option<RefusedPlan>,
@@ -223,7 +224,7 @@ impl Incident {
             object_gone_at: None,
             failed_digest: None,
             held: Vec::new(),
-            asked_again_by: None,
+            asked_again: None,
             refused: None,
             refused_eviction: None,
             history: Vec::new(),

@@ -93,8 +93,9 @@ fn given(approval: &mut Approval, answer: &Answer<'_>, now: Timestamp) -> Result
     let word =
         Word { by: by.clone(), groups: answer.groups.to_vec(), at: now, reason: answer.reason.to_owned() };
     let counts = quorum::counts(&approval.needs, &approval.given, &word);
-    // Whose word is the last one that is missing has no glass to break.
-    let is_last = counts && quorum::missing(&approval.needs, &approval.given).len() == 1;
+    // Whose word is the last one that is missing has no glass to break, but for whoever may not give it.
+    let may = answer.by != approval.requested_by;
+    let is_last = counts && may && quorum::missing(&approval.needs, &approval.given).len() == 1;
     if answer.breaks_glass && !is_last {
         if approval.needs.is_empty() {
             return Err(DecideError::NoGlass { id });

@@ -86,10 +86,10 @@ pub fn ask_again(incident: &Versioned<Incident>, by: &str, now: Timestamp) -> Re
     }
     let mut record = Record::new(now);
     let mut after = doc.clone();
-    after.denied_digest = None;
+    let denied = after.denied_digest.take();
+    after.asked_again = denied.map(|digest| (by.to_owned(), digest)).or(after.asked_again);
     after.failed_digest = None;
     after.held.clear();
-    after.asked_again_by = Some(by.to_owned());
     transition(&mut after, IncidentState::Open, &format!("{by} wants to be asked again"), now);
     record.audit_by(by, "incident.reconsidered", &after.id, &after.cluster, "the denial is taken back");
     record.incident(incident, after);

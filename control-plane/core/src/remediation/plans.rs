@@ -123,7 +123,7 @@ impl<'p> Pass<'p, '_> {
                     draft.into_plan(PlanId::new(ids), &self.after, needs_approval, NIMBUS, self.now);
                 let answered = [&self.after.denied_digest, &self.after.failed_digest];
                 if answered.into_iter().flatten().any(|digest| *digest == candidate.digest) {
-                    self.stays_answered();
+                    self.stays_answered(&candidate);
                     return;
                 }
                 if self.keeps_changing(&candidate) {
@@ -135,10 +135,10 @@ impl<'p> Pass<'p, '_> {
         }
     }
 
-    /// What a person ordered in between is over, and what Nimbus would do was answered before that: a person goes on.
-    fn stays_answered(&mut self) {
-        let ordered = self.after.plan_id.is_none() && self.after.state != IncidentState::Escalated;
-        if ordered && self.after.denied_digest.is_some() {
+    /// What came in between (an order of a person, a silence) is over, and what Nimbus would do was denied before that: a person goes on.
+    fn stays_answered(&mut self, candidate: &Plan) {
+        let over = self.after.plan_id.is_none() && self.after.state != IncidentState::Escalated;
+        if over && self.after.denied_digest.as_ref() == Some(&candidate.digest) {
             let reason = "what Nimbus would do was denied before; `nimbus incidents ask` asks for it again";
             self.escalate(reason);
         }
@@ -189,8 +189,6 @@ impl<'p> Pass<'p, '_> {
             self.record.expire_approval(approval, &reason);
         }
         self.after.failed_digest = None;
-        // A plan that nobody denied was taken back by nobody.
-        self.after.asked_again_by = None;
         self.after.plan_id = Some(candidate.id);
         self.after.note(self.now, format!("planned: {}", candidate.summary));
         self.record.audit("plan.made", &candidate.id, &self.after.cluster, candidate.summary.clone());

@@ -214,9 +214,37 @@ fn who_took_a_denial_back_may_break_the_glass() {
     lab.commit(changes);
     lab.settle();
     let reason = "the shop is down";
-    let answer = Answer { reason, breaks_glass: true, ..Answer::of("ann", Decision::Approve) };
+    let of = groups(&["payments"]);
+    let answer = Answer { reason, breaks_glass: true, groups: &of, ..Answer::of("ann", Decision::Approve) };
+    approve(&mut lab, "bob", &["oncall"]).unwrap();
+    // Hers would be the last word that is missing, and is none of those that count.
     lab.answer(&answer).unwrap();
     assert_eq!(lab.settle().len(), 1);
+    assert!(
+        lab.approvals.values().any(|approval| approval.doc.broken_glass.is_some()),
+        "and a review is owed"
+    );
+}
+
+/// Whatever comes in between, who took the denial of a plan back is none of those who approve it.
+#[test]
+fn a_silence_in_between_makes_nobody_an_approver() {
+    let mut lab = asked();
+    lab.decide("dee", Decision::Deny, "not now").unwrap();
+    let denied = lab.incidents.values().next().unwrap().clone();
+    let changes = remediation::ask_again(&denied, "ann", lab.now).unwrap();
+    lab.commit(changes);
+    lab.settle();
+    let incident = lab.incidents.values().next().unwrap().clone();
+    let approval = lab.approvals.values().find(|it| it.doc.state == ApprovalState::Pending).cloned();
+    let until = crate::settings::later(lab.now, jiff::SignedDuration::from_secs(60));
+    let changes = remediation::silence(&incident, approval.as_ref(), until, "ann", "", lab.now).unwrap();
+    lab.commit(changes);
+    lab.settle();
+    lab.pass(61);
+    lab.settle();
+    let error = approve(&mut lab, "ann", &["oncall"]).unwrap_err();
+    assert!(matches!(error, DecideError::OwnRequest { .. }), "{error}");
 }
 
 /// What could not be done for a moment takes nobody's word back.

@@ -136,7 +136,7 @@ async fn attempt(
     documents.push(Versioned::new(AnyDocument::of(&token)));
     let written = app.commit(&ChangeSet { documents, audit: vec![audit], ..ChangeSet::default() }).await;
     // Read anew, whatever became of it: nothing that is revoked meanwhile comes back.
-    app.people.forget().await;
+    app.people.read_anew(app.store()).await;
     written?;
     Ok((token, text))
 }

@@ -60,7 +60,7 @@ async fn attempt(app: &App, caller: &Principal, token: &str, reason: &str) -> Re
     let documents = vec![Versioned { version, doc: AnyDocument::of(&doc) }];
     let changes = ChangeSet { documents, audit: vec![audit], ..ChangeSet::default() };
     if let Err(error) = app.commit(&changes).await {
-        app.people.forget().await;
+        app.people.read_anew(app.store()).await;
         return Err(error.into());
     }
     app.people.drop_token(&doc.id.to_string()).await;

@@ -66,5 +66,7 @@ fn is_recorded(approval: &Approval, answer: OperatorAnswer<'_>, now: Timestamp) 
     let given =
         answer.decision == Decision::Approve && stands && approval.given.iter().any(|word| word.by == by);
     let alone = approval.broken_glass.is_some();
-    (decided && answer.breaks_glass == alone || given && !alone) && same_plan
+    // A word that was given breaks no glass: that is another answer, while others are still needed.
+    let given = given && !alone && (!answer.breaks_glass || approval.state == ApprovalState::Approved);
+    (decided && answer.breaks_glass == alone || given) && same_plan
 }

@@ -96,7 +96,7 @@ async fn what_is_no_token_of_a_person_is_refused() {
     let over = AccessToken { expires_at: site::at(1), ..kept.doc };
     let documents = vec![Versioned { version: kept.version, doc: AnyDocument::of(&over) }];
     api.app.commit(&ChangeSet { documents, ..ChangeSet::default() }).await.unwrap();
-    api.app.people.forget().await;
+    api.app.people.read_anew(api.app.store()).await;
     api.with_token(text).get("/api/v1/status").await.problem(401, "unauthorized");
     let again = token(&api, "ann", &[]).await;
     api.with_token(&again).get("/api/v1/whoami").await.ok();
@@ -145,6 +145,16 @@ async fn several_people_approve_together_and_each_once() {
 }
 
 #[tokio::test]
+async fn who_gave_a_word_may_break_the_glass_when_the_others_do_not_come() {
+    let api = with_quorum().await;
+    let ann = token(&api, "ann", &["oncall"]).await;
+    assert_eq!(approve(&api, &ann, json!({})).await.ok()["state"], "pending");
+    let broken = approve(&api, &ann, json!({"break_glass": true})).await.ok();
+    assert_eq!((&broken["state"], &broken["broken_glass"]["by"]), (&"approved".into(), &"ann".into()));
+    assert_eq!(api.actions().await[1..], ["approval.word_given", "approval.glass_broken"]);
+}
+
+#[tokio::test]
 async fn a_broken_glass_is_owed_a_review_by_somebody_else() {
     let api = with_quorum().await;
     let eve = token(&api, "eve", &[]).await;
@@ -156,6 +166,7 @@ async fn a_broken_glass_is_owed_a_review_by_somebody_else() {
         async || api.get("/api/v1/approvals?review=owed").await.ok()["items"].as_array().unwrap().len();
     assert_eq!(owed().await, 1);
 
+    approve(&api, &eve, json!({"break_glass": true, "reason": "the shop is down"})).await.ok();
     let review = format!("{APPROVAL}/review");
     api.with_token(&eve).post(&review, json!({"note": "fine"})).await.problem(403, "own_glass");
     api.post(&review, json!({"note": " "})).await.problem(400, "invalid");
