@@ -9,6 +9,7 @@
 
 mod agent;
 mod enrol;
+mod last_words;
 mod pauses;
 mod plane;
 mod service;
