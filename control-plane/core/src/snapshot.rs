@@ -111,6 +111,9 @@ impl<'a> Snapshot<'a> {
 
     /// Whose words an action for this incident needs, by the settings; empty: one person's at most.
     pub(crate) fn needs(&self, action: Option<ActionKind>, incident: &Incident) -> Vec<Vec<String>> {
+        if self.settings.quorum.is_empty() {
+            return Vec::new();
+        }
         let mut places = vec![incident.cluster.clone(), self.name_of(&incident.scope)];
         match &incident.scope {
             Scope::Cluster(uid) => places.push(uid.clone()),

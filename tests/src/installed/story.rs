@@ -189,7 +189,7 @@ pub async fn the_cluster_is_watched(site: &Site, uid: &str) -> anyhow::Result<St
 }
 
 /// Waits until the agent read its own node's kubelet, which it does by the right `nodes/stats` and verified by the cluster's CA.
-pub async fn the_kubelet_is_read(site: &Site) -> anyhow::Result<()> {
+async fn the_kubelet_is_read(site: &Site) -> anyhow::Result<()> {
     let pod =
         site.kubectl(&["get", "pods", "-l", "app.kubernetes.io/name=nimbus-agent", "-o", "name"]).await?;
     let pod = pod.lines().next().context("an agent")?.trim_start_matches("pod/").to_owned();

@@ -110,7 +110,9 @@ pub async fn run(context: &Context, args: ApprovalsArgs) -> Result<Exit, Failure
             let Page { limit, after } = args.page;
             let query = ApprovalQuery { state, cluster: args.cluster, review, limit, after };
             let answer = connect::open(context)?.approvals(&query).await?;
-            context.show_page(&answer, view::approvals::list)?;
+            let nothing =
+                if args.unreviewed { "Nobody owes a review." } else { "Nothing waits for an approval." };
+            context.show_page(&answer, |view, page| view::approvals::list(view, page, nothing))?;
             if answer.typed.items.iter().any(|approval| approval.state == "pending") {
                 context.hint("See what would change: nimbus approvals show ID. Then: nimbus approve ID, or nimbus deny ID");
             }

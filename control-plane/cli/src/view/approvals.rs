@@ -7,14 +7,10 @@ use super::{View, plan};
 use crate::output::table::{Cell, Column, Cut, Table};
 use crate::output::theme::{Tone, readable};
 
-/// The list.
-pub fn list(view: &View, page: &List<Approval>) -> String {
+/// The list; `nothing` is said where it is empty.
+pub fn list(view: &View, page: &List<Approval>, nothing: &str) -> String {
     if page.items.is_empty() {
-        return view.nothing(if page.next.is_some() {
-            "None of those that were looked at."
-        } else {
-            "No such approvals."
-        });
+        return view.nothing(nothing);
     }
     let mut table = Table::new(vec![
         Column::new("ID"),
@@ -119,8 +115,8 @@ mod tests {
     #[test]
     fn the_list_fits() {
         let page: List<Approval> = read(json!({"items": [approval(), answered()], "next": null}));
-        insta::assert_snapshot!("list_80", list(&view(80), &page));
-        insta::assert_snapshot!("list_120", list(&view(120), &page));
+        insta::assert_snapshot!("list_80", list(&view(80), &page, ""));
+        insta::assert_snapshot!("list_120", list(&view(120), &page, ""));
     }
 
     #[test]

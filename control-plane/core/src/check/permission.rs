@@ -124,6 +124,9 @@ fn is_of_another(approval: &Approval, plan: &Plan, quorum: Option<&Quorum>) -> b
 
 /// The first quorum of the settings for this plan, by the action's word and every name and id of its place.
 fn quorum_of<'a>(plan: &Plan, incident: Option<&Incident>, snapshot: &'a Snapshot<'_>) -> Option<&'a Quorum> {
+    if snapshot.settings.quorum.is_empty() {
+        return None;
+    }
     let mut places: Vec<&str> = incident.map(|incident| incident.cluster.as_str()).into_iter().collect();
     let id = match &plan.scope {
         Scope::Cluster(uid) => {
