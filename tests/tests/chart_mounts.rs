@@ -95,9 +95,11 @@ fn a_mount_names_a_volume_that_is_there_and_leaves_the_root_alone() {
         }
     }
     // A volume of the chart is there only with what it is for.
-    for (chart, volume, with) in
-        [(PLANE, "keys", "keys.existingSecret=k"), (AGENT, "host-0", "hostAccess.files[0].path=/etc/ssh")]
-    {
+    for (chart, volume, with) in [
+        (PLANE, "keys", "keys.existingSecret=k"),
+        (AGENT, "host-0", "hostAccess.files[0].path=/etc/ssh"),
+        (AGENT, "host-bus", "hostAccess.units=true"),
+    ] {
         assert_refused(chart, &mount(volume, "/srv"), &["extraVolumeMounts", &named(volume)]);
         assert_accepted(chart, &format!("{with},{}", mount(volume, "/srv")));
     }

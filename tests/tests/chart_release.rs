@@ -220,6 +220,17 @@ fn files_of_the_nodes_are_refused_in_a_namespace_that_enforces_pod_security() {
         let files = format!("hostAccess.files={files}");
         asked(AGENT, &judge, &["--set-json", &found, "--set-json", &files]).unwrap()
     };
+    let units = |labels: Value| {
+        let namespaces =
+            json!({"kube-system": {"metadata": {"uid": "u"}}, "ops": {"metadata": {"labels": labels}}});
+        let judge = "(dict \"root\" . \"named\" (dict \"ops\" \"hostAccess.units\") \"found\" .Values.found)";
+        let judge = format!("include \"{AGENT}.check.found\" {judge}");
+        let found = format!("found={namespaces}");
+        asked(AGENT, &judge, &["--set-json", &found, "--set", "hostAccess.units=true"]).unwrap()
+    };
+    let said = units(json!({"pod-security.kubernetes.io/enforce": "baseline"}));
+    assert!(said.contains("hostAccess.units: expected nothing of the nodes"), "{said}");
+    assert!(!units(json!({})).contains("expected"));
     let (label, files) =
         ("pod-security.kubernetes.io/enforce", r#"[{"path": "/etc/hosts", "type": "File"}]"#);
     for enforced in ["baseline", "restricted"] {
@@ -254,6 +265,7 @@ fn the_cluster_is_asked_for_the_namespaces_that_are_named_unless_that_is_switche
     assert!(asks("acting.clusterUid=u").contains("\"named\":{}"));
     let files = "hostAccess.files[0].path=/etc/hosts,hostAccess.files[0].type=File";
     assert!(asks(files).contains("\"ops\":\"hostAccess.files\""));
+    assert!(asks("hostAccess.units=true").contains("\"ops\":\"hostAccess.units\""));
     for values in ["acting.actions={}".to_owned(), format!("{acting},acting.checkCluster=false")] {
         let said = asks(&values);
         assert!(!said.contains("named"), "{values}: {said}");

@@ -21,6 +21,7 @@ fn example(kind: ActionKind) -> Body {
         ActionKind::RestoreFile => Body::RestoreFile(v1::RestoreFile::default()),
         ActionKind::AcceptBaseline => Body::AcceptBaseline(v1::AcceptBaseline::default()),
         ActionKind::UncordonNode => Body::UncordonNode(v1::UncordonNode::default()),
+        ActionKind::RestartUnit => Body::RestartUnit(v1::RestartUnit::default()),
         ActionKind::WithdrawBaseline => Body::WithdrawBaseline(v1::WithdrawBaseline::default()),
     }
 }

@@ -35,6 +35,9 @@
 {{- if eq . "restore_file" -}}
 {{- include "nimbus-agent.wrong" (list "acting.actions" "no restore_file: files of the nodes are mounted read-only" "restore_file"
   "leave it out; to put files back, install the agent on the host (docs/install.md)") -}}
+{{- else if eq . "restart_unit" -}}
+{{- include "nimbus-agent.wrong" (list "acting.actions" "no restart_unit: a pod starts no units of its node" "restart_unit"
+  "leave it out; to start them again, install the agent on the host (docs/install.md)") -}}
 {{- else if and (hasSuffix "_baseline" .) (not $.Values.hostAccess.files) -}}
 {{- include "nimbus-agent.wrong" (list "acting.actions" (printf "no %s, as hostAccess.files names no file" .) .
   "name files in hostAccess.files and policy.paths, or leave it out") -}}
@@ -97,6 +100,11 @@
 {{- if and (regexMatch "^(/[^/]+)+$" .) (not (regexMatch "/[.]{1,2}(/|$)" .)) -}}true{{- end -}}
 {{- end -}}
 
+{{- /* Which value gives the pods something of their nodes? Nothing where none does. */ -}}
+{{- define "nimbus-agent.hostAccess" -}}
+{{- with .Values.hostAccess -}}{{- if .files -}}hostAccess.files{{- else if .units -}}hostAccess.units{{- end -}}{{- end -}}
+{{- end -}}
+
 {{- define "nimbus-agent.check.hostAccess" -}}
 {{- $seen := list -}}
 {{- range .Values.hostAccess.files -}}
@@ -105,7 +113,7 @@
 {{- include "nimbus-agent.wrong" (list "hostAccess.files"
   "absolute paths below / without `.`, `..`, `//`, `:` or a slash at the end" (quote $path) "correct it") -}}
 {{- end -}}
-{{- range list "/etc/nimbus" "/etc/nimbus-stop" "/var/lib/nimbus-agent" "/var/run/secrets" "/run/secrets" "/proc" "/sys" "/dev" -}}
+{{- range list "/etc/nimbus" "/etc/nimbus-stop" "/var/lib/nimbus-agent" "/host/run/dbus" "/var/run/secrets" "/run/secrets" "/proc" "/sys" "/dev" -}}
 {{- if or (eq . $path) (hasPrefix (printf "%s/" .) $path) (hasPrefix (printf "%s/" $path) .) -}}
 {{- include "nimbus-agent.wrong" (list "hostAccess.files" (printf "no path that holds %s of the pod itself, or is in it" .)
   (quote $path) "name what is to be watched more closely") -}}

@@ -9,6 +9,7 @@
   "NIMBUS_JOIN_TOKEN" "join.existingSecret" "NIMBUS_SERVICE_ACCOUNT_TOKEN" "join.existingSecret" "NIMBUS_POLICY" "policy"
   "NIMBUS_KUBELET_PORT" "kubelet.port" "NIMBUS_KUBELET_CA" "kubelet.certificateAuthority"
   "NIMBUS_KUBELET_INSECURE_SKIP_VERIFY" "kubelet.insecureSkipVerify" "NIMBUS_TELEMETRY" "telemetry" "NIMBUS_WATCH" "hostAccess.files"
+  "NIMBUS_SYSTEM_BUS" "hostAccess.units"
   "NIMBUS_FINISH_JOBS" "terminationGracePeriodSeconds" -}}
 {{- $fixed := list "NIMBUS_IN_CLUSTER" "NIMBUS_NO_CLUSTER" "NIMBUS_KUBECONFIG" "NIMBUS_KUBE_CONTEXT" "NIMBUS_DATA_DIR"
   "NIMBUS_AGENT_NAME" "NIMBUS_NODE" "NIMBUS_NODE_IP" "NIMBUS_POD_NAME" "NIMBUS_POD_NAMESPACE" "NIMBUS_POD_UID" "NIMBUS_STOP_DIR" -}}
@@ -33,6 +34,7 @@
 {{- end -}}
 {{- /* One that is mounted over the file of the policy would never be renewed, and anything in nimbus-stop stops the agents. */ -}}
 {{- $mounted := list "/var/lib/nimbus-agent" "/etc/nimbus" "/etc/nimbus-stop" "/var/run/secrets/nimbus" -}}
+{{- if .Values.hostAccess.units -}}{{- $mounted = append $mounted "/host/run/dbus" -}}{{- end -}}
 {{- range .Values.hostAccess.files -}}{{- $mounted = append $mounted (clean .path) -}}{{- end -}}
 {{- $volumes := list -}}
 {{- range include "nimbus-agent.volumes" . | fromYamlArray -}}{{- $volumes = append $volumes .name -}}{{- end -}}

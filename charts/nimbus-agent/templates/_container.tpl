@@ -45,6 +45,9 @@
 - name: NIMBUS_WATCH
   value: {{ join ":" $paths | quote }}
 {{- end }}
+{{- /* Without a bus the agent would look for one where the image has none. */}}
+- name: NIMBUS_SYSTEM_BUS
+  value: {{ if .Values.hostAccess.units }}"/host/run/dbus/system_bus_socket"{{ else }}""{{ end }}
 {{- $fields := list
   (list "NIMBUS_AGENT_NAME" "spec.nodeName")
   (list "NIMBUS_NODE" "spec.nodeName")
@@ -75,4 +78,16 @@ livenessProbe:
   {{- merge (dict "httpGet" $alive "failureThreshold" (int .livenessFailures)) $times | toYaml | nindent 2 }}
 readinessProbe:
   {{- merge (dict "httpGet" $ready) $times | toYaml | nindent 2 }}
+{{- end -}}
+
+{{- /*
+A bus lets in only users that the node knows, and every node knows 65534, nobody. That user takes the place of the chart's own; one that
+values give stays.
+*/ -}}
+{{- define "nimbus-agent.containerSecurity" -}}
+{{- $security := deepCopy .Values.securityContext -}}
+{{- $given := hasKey $security "runAsUser" -}}
+{{- $own := eq (toString (int (default 0 .Values.podSecurityContext.runAsUser))) "65532" -}}
+{{- if and .Values.hostAccess.units $own (not $given) -}}{{- $_ := set $security "runAsUser" 65534 -}}{{- end -}}
+{{- toYaml $security -}}
 {{- end -}}

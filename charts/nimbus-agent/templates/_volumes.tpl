@@ -17,6 +17,11 @@
   mountPath: {{ $file.path | quote }}
   readOnly: true
 {{- end }}
+{{- if .Values.hostAccess.units }}
+- name: host-bus
+  mountPath: /host/run/dbus
+  readOnly: true
+{{- end }}
 {{- with .Values.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -51,6 +56,13 @@
   hostPath:
     path: {{ $file.path | quote }}
     type: {{ default "Directory" $file.type }}
+{{- end }}
+{{- if .Values.hostAccess.units }}
+# A whole directory: a socket of it that is made anew would be another one.
+- name: host-bus
+  hostPath:
+    path: /run/dbus
+    type: Directory
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

@@ -81,7 +81,7 @@ fn assert_restricted(spec: &Value, of: &str) {
     assert!(!container["resources"]["limits"]["memory"].is_null(), "{of}");
     for volume in spec["volumes"].as_array().map_or(&[][..], Vec::as_slice) {
         let asked_for =
-            of == "host-files" && volume["name"].as_str().is_some_and(|name| name.starts_with("host-"));
+            of.starts_with("host-") && volume["name"].as_str().is_some_and(|name| name.starts_with("host-"));
         assert_eq!(volume["hostPath"].is_object(), asked_for, "{of}: {volume}");
         let without_bound = volume["emptyDir"].is_object() && volume["emptyDir"]["sizeLimit"].is_null();
         assert!(!without_bound, "{of}: {volume}");
@@ -422,6 +422,30 @@ fn a_network_policy_opens_the_control_plane_the_api_server_and_the_kubelets() {
 }
 
 #[test]
+fn the_system_bus_of_the_nodes_is_mounted_read_only_where_units_are_asked_for() {
+    let bus = |objects: &[Value]| variable(objects, "NIMBUS_SYSTEM_BUS").unwrap()["value"].clone();
+    let objects = CHART.variant("host-units").unwrap();
+    assert_eq!(bus(&objects), "/host/run/dbus/system_bus_socket");
+    let mounts = pod(&objects).unwrap()["containers"][0]["volumeMounts"].as_array().unwrap();
+    let mount = json!({"name": "host-bus", "mountPath": "/host/run/dbus", "readOnly": true});
+    assert!(mounts.contains(&mount), "{mounts:?}");
+    let host = json!({"path": "/run/dbus", "type": "Directory"});
+    assert_eq!(volume(&objects, "host-bus").unwrap()["hostPath"], host);
+    // As a user that every node knows; what values say goes before that.
+    let user =
+        |objects: &[Value]| pod(objects).unwrap()["containers"][0]["securityContext"]["runAsUser"].clone();
+    assert_eq!(user(&objects), 65_534);
+    let given = |value: &str| {
+        let values = ["--set", "hostAccess.units=true", "--set", value];
+        user(&documents(&CHART.template(&values).unwrap()).unwrap())
+    };
+    assert_eq!(given("securityContext.runAsUser=1000"), 1_000);
+    assert!(given("podSecurityContext.runAsUser=1000").is_null());
+    // No other pod looks for a bus at all.
+    assert_eq!(bus(&CHART.variant("base").unwrap()), "");
+}
+
+#[test]
 fn the_notes_name_the_next_commands_and_the_readme_every_value() {
     let plain = CHART.with_notes(&[]).unwrap();
     for command in [
@@ -435,6 +459,10 @@ fn the_notes_name_the_next_commands_and_the_readme_every_value() {
     assert!(!plain.contains("no longer holds"), "{plain}");
     let with_files = CHART.with_notes(&["--values", "tests/charts/nimbus-agent/host-files.yaml"]).unwrap();
     assert!(with_files.contains("\"restricted\" no longer holds"), "{with_files}");
+    let with_units = CHART.with_notes(&["--values", "tests/charts/nimbus-agent/host-units.yaml"]).unwrap();
+    for words in ["mount the system bus of the nodes", "which units failed", "SELinux"] {
+        assert!(with_units.contains(words), "{words} in {with_units}");
+    }
 
     let chart = repository().unwrap().join(CHART.folder);
     let values = documents(&std::fs::read_to_string(chart.join("values.yaml")).unwrap()).unwrap();

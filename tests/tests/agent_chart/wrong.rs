@@ -49,6 +49,13 @@ const CONTRADICTIONS: &[(&str, &[&str])] = &[
         &["/acting/namespaces/0"],
     ),
     ("acting.actions={restore_file}", &["restore_file", "read-only"]),
+    ("acting.actions={restart_unit}", &["restart_unit", "install the agent on the host"]),
+    ("hostAccess.units=yes", &["/hostAccess/units"]),
+    (
+        "extraEnv[0].name=NIMBUS_SYSTEM_BUS,extraEnv[0].value=/x",
+        &["extraEnv", "use the value hostAccess.units"],
+    ),
+    ("hostAccess.files[0].path=/host", &["hostAccess.files", "/host/run/dbus of the pod"]),
     ("acting.actions={accept_baseline}", &["accept_baseline", "hostAccess.files"]),
     (
         "acting.actions={accept_baseline},hostAccess.files[0].path=/etc/ssh",

@@ -118,7 +118,7 @@ fn count_pods(number: u64) -> String {
 /// What to do where a workload is kept from making pods.
 fn remedy_of(why: &str) -> &'static str {
     if why.contains("violates PodSecurity") {
-        "leave the value hostAccess.files empty, or install it into a namespace labelled \
+        "leave the values hostAccess empty, or install it into a namespace labelled \
          pod-security.kubernetes.io/enforce=privileged"
     } else {
         "do what it says: a quota, an admission webhook or a policy of the namespace refuses its pods; see more with kubectl \

@@ -58,7 +58,7 @@ fn judge(snapshot: &Snapshot) -> Judged {
     }
     let remedy = || {
         format!(
-            "leave it out of the values (hostAccess.files, extraVolumes, podSecurityContext, securityContext), or install into a \
+            "leave it out of the values (hostAccess, extraVolumes, podSecurityContext, securityContext), or install into a \
              namespace with a label that takes it: kubectl create namespace {0} where it is not there, kubectl label namespace {0} \
              pod-security.kubernetes.io/enforce=privileged",
             to_label.join(" ")
