@@ -1,5 +1,5 @@
-//! Control plane and agent from the Debian packages, on SQLite: installed, hung, rebooted, upgraded, rolled back, let act,
-//! removed and purged.
+//! Control plane and agent from the Debian packages, on SQLite: installed, hung, rebooted, upgraded, rolled back, let act
+//! on files and on units, removed and purged.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::site::{
     AGENT, BOTH, COMMAND, CONTROL_PLANE, FILE, Identity, LIMIT, Operator, WATCHED, configuration_is_kept,
     figure, join, pid, property,
 };
-use super::{Clock, hardened};
+use super::{Clock, hardened, units};
 use crate::wait::{Seen, wait_for_blocking};
 
 /// Within what time a program that does not move is started again: its unit's `WatchdogSec=` of a minute, and the stop.
@@ -65,6 +65,9 @@ pub fn tell(host: &mut Host, packages: &Packages, before: &Listing) -> anyhow::R
     act(host, &operator).context("the drop-in that lets the agent act")?;
     identity.is_kept(host, "acting and going back")?;
     clock.say("the agent is let act, restores a file by a signed job, and is closed again");
+
+    units::tell(host, &operator).context("units that fail")?;
+    clock.say("a service that fails is said, and started again once polkit lets the agent; one that runs once is not");
 
     remove(host, before)?;
     clock.say("dpkg --remove and --purge; the host is as it was before");

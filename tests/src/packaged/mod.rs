@@ -7,6 +7,7 @@
 //! | the operator's command, and what both services say of themselves | `site` |
 //! | every file of the host, compared with before | `listing` |
 //! | what a unit may, measured | `hardened` |
+//! | a service that fails, which the agent starts again | `units` |
 //! | the story of the Debian packages on SQLite | `debian` |
 //! | the story of the RPM packages on PostgreSQL | `redhat` |
 //!
@@ -19,6 +20,7 @@ mod listing;
 mod packages;
 mod redhat;
 mod site;
+mod units;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;

@@ -15,8 +15,9 @@ use anyhow::Context as _;
 /// The distribution's release: its systemd 252 is that of RHEL 9 too.
 const SUITE: &str = "bookworm";
 
-/// What is in the root beside what every root of that distribution has. With `rpm` its packages are installed beside Debian's.
-const INCLUDED: &str = "systemd,systemd-sysv,dbus,rpm";
+/// What is in the root beside what every root of that distribution has. With `rpm` its packages are installed beside Debian's;
+/// polkit, which needs a logind, is asked who may start which unit.
+const INCLUDED: &str = "systemd,systemd-sysv,dbus,libpam-systemd,polkitd,rpm";
 
 /// The environment variable that names another mirror of the distribution than debootstrap's own.
 const MIRROR: &str = "NIMBUS_DEBIAN_MIRROR";

@@ -64,7 +64,10 @@ pub static ALL: [Package; 3] = [
                 ("agent.env", 0o600, include_str!("../../packaging/agent.env")),
                 ("policy.toml", 0o644, include_str!("../../packaging/policy.toml")),
             ],
-            examples: &[("acting.conf", include_str!("../../packaging/acting.conf"))],
+            examples: &[
+                ("acting.conf", include_str!("../../packaging/acting.conf")),
+                ("units.rules", include_str!("../../packaging/units.rules")),
+            ],
         }),
     },
     Package {
