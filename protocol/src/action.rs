@@ -39,11 +39,17 @@ actions! {
     WithdrawBaseline = "withdraw_baseline",
     /// Raise the memory limit of a container that is killed for it, in its Deployment's pod template.
     RaiseMemoryLimit = "raise_memory_limit",
+    /// Start a systemd service of a host again that failed.
+    RestartUnit = "restart_unit",
 }
 
 /// With these words in its reason an agent refuses to raise a memory limit for which a namespace has no room: the same is not
 /// asked for again soon.
 pub const NO_ROOM: &str = "expected room for the higher limit";
+
+/// With these words in its reason an agent refuses to start a unit that systemd does not let its user start: the same is not asked
+/// for again.
+pub const MAY_START: &str = "expected that this agent may start";
 
 /// The bytes of an action, as a plan stores them and a job carries them.
 pub fn encode(body: Body) -> Vec<u8> {

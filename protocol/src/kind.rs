@@ -52,6 +52,7 @@ macro_rules! kinds {
                     | Self::Host(_)
                     | Self::File(_)
                     | Self::AgentStatus(_)
+                    | Self::Units(_)
                     | Self::NodeMeasured(_) => None,
                 }
             }
@@ -65,6 +66,7 @@ macro_rules! kinds {
                     | Self::Host(_)
                     | Self::File(_)
                     | Self::AgentStatus(_)
+                    | Self::Units(_)
                     | Self::NodeMeasured(_) => None,
                 }
             }
@@ -78,6 +80,7 @@ macro_rules! kinds {
                     | Self::Host(_)
                     | Self::File(_)
                     | Self::AgentStatus(_)
+                    | Self::Units(_)
                     | Self::NodeMeasured(_) => None,
                 }
             }

@@ -22,5 +22,6 @@ mod record;
 mod refusal;
 pub mod session;
 pub mod spool;
+pub mod unit;
 
 pub use refusal::{Code, Refusal};

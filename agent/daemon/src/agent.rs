@@ -30,7 +30,8 @@ use crate::watch::files::Files;
 use crate::watch::files::baseline::Baselines;
 use crate::watch::kube::ClusterHandle;
 use crate::watch::kube::client::{self, Target};
-use crate::watch::{files, host, kube, watch_cluster};
+use crate::watch::units::bus::SystemBus;
+use crate::watch::{files, host, kube, units, watch_cluster};
 use crate::{finish, join, rejoin, status_reporter, telemetry, transport};
 
 /// Longest wait for the parts, and then for the session's loop, to end.
@@ -212,6 +213,7 @@ impl Wiring {
             journal: journal.clone(),
             cluster: cluster.clone(),
             files: files.clone(),
+            units: self.config.system_bus.as_ref().map(|bus| Arc::new(SystemBus::at(bus.path.clone()))),
             refusals,
             status: status.clone(),
             counters: counters.clone(),
@@ -239,15 +241,8 @@ impl Wiring {
         }));
         let mut parts = JoinSet::new();
         parts.spawn(exec::run(shared.clone(), messages));
-        parts.spawn(status_reporter::run(shared, observations.clone(), hostname.clone(), resync.subscribe()));
-        parts.spawn(host::run(
-            hostname,
-            self.config.host_interval,
-            observations.clone(),
-            status.clone(),
-            resync.subscribe(),
-            cancel.clone(),
-        ));
+        watch_host(&mut parts, &self.config, &shared, &observations, &resync);
+        parts.spawn(status_reporter::run(shared, observations.clone(), hostname, resync.subscribe()));
         parts.spawn(files::run(files, self.config.file_interval, resync.subscribe(), cancel.clone()));
         let joined_anew = rejoin::start(&mut parts, &self.config, &self.data_dir, watched, &status, &cancel);
         if let Some(target) = self.target {
@@ -282,6 +277,34 @@ impl Wiring {
             _data_dir: self.data_dir,
         }
     }
+}
+
+/// The health and the units of the host.
+fn watch_host(
+    parts: &mut JoinSet<()>,
+    config: &Config,
+    shared: &Shared,
+    observations: &ObservationQueue,
+    resync: &watch::Sender<u64>,
+) {
+    parts.spawn(host::run(
+        config.hostname(),
+        config.host_interval,
+        observations.clone(),
+        shared.status.clone(),
+        resync.subscribe(),
+        shared.cancel.clone(),
+    ));
+    parts.spawn(units::run(units::Watch {
+        bus: shared.units.clone(),
+        required: config.system_bus.as_ref().is_some_and(|bus| bus.required),
+        data_dir: config.data_dir.clone(),
+        policy: shared.policy.clone(),
+        observations: observations.clone(),
+        status: shared.status.clone(),
+        resync: resync.subscribe(),
+        cancel: shared.cancel.clone(),
+    }));
 }
 
 fn sweep(baselines: &Baselines, status: &SharedStatus) {

@@ -1,12 +1,16 @@
 //! The command line of `nimbus-agent` and the environment variables that set the same options.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use crate::config::{ClusterSource, Config, KubeletSettings, LeaseSettings};
+use crate::config::{ClusterSource, Config, KubeletSettings, LeaseSettings, SystemBusSettings};
+
+/// Where the system bus is on every host of today.
+const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -79,6 +83,10 @@ pub struct Args {
     /// environment: separated by `:`).
     #[arg(long, value_name = "PATH", env = "NIMBUS_EXCLUDE", value_delimiter = ':')]
     exclude: Vec<PathBuf>,
+    /// The socket of the system bus, at which systemd is asked which units failed [default: /run/dbus/system_bus_socket, where there
+    /// is one]. Empty: no units are watched.
+    #[arg(long, value_name = "SOCKET", env = "NIMBUS_SYSTEM_BUS")]
+    system_bus: Option<OsString>,
     /// Local policy (TOML) [default: policy.toml in the data directory; a missing file means observe only].
     /// `policy.managed.toml` in the same directory is read too.
     #[arg(long, value_name = "FILE", env = "NIMBUS_POLICY")]
@@ -143,6 +151,11 @@ impl Args {
             insecure_skip_verify: self.kubelet_insecure_skip_verify,
         });
         let policy = self.policy.unwrap_or_else(|| Config::default_policy(&self.data_dir));
+        let system_bus = match self.system_bus {
+            None => Some(SystemBusSettings { path: SYSTEM_BUS.into(), required: false }),
+            Some(path) if path.is_empty() => None,
+            Some(path) => Some(SystemBusSettings { path: path.into(), required: true }),
+        };
         Config {
             // A line of a file that only lost its value.
             join: self.join.filter(|token| !token.trim().is_empty()),
@@ -162,6 +175,7 @@ impl Args {
             },
             finish_jobs: Duration::from_secs(self.finish_jobs),
             stop_dir: self.stop_dir.filter(|path| path != Path::new("")),
+            system_bus,
             ..Config::new(self.data_dir, self.server)
         }
     }
@@ -214,6 +228,17 @@ mod tests {
         assert!(own.certificate_authority.is_none() && !own.insecure_skip_verify);
         assert!(kubelet(&node, false).is_none() && kubelet(&["--node-ip", "10.0.0.1"], true).is_none());
         assert!(parse(&["--server", "h:1", "--node", "a"]).is_err());
+    }
+
+    #[test]
+    fn units_are_watched_where_there_is_a_systemd_or_where_one_was_named() {
+        let bus = |args: &[&str]| {
+            let all: Vec<&str> = ["--server", "h:1"].iter().chain(args).copied().collect();
+            parse(&all).unwrap().into_config(false).system_bus.map(|bus| (bus.path, bus.required))
+        };
+        assert_eq!(bus(&[]), Some((SYSTEM_BUS.into(), false)));
+        assert_eq!(bus(&["--system-bus", "/host/bus"]), Some(("/host/bus".into(), true)));
+        assert_eq!(bus(&["--system-bus", ""]), None);
     }
 
     #[test]

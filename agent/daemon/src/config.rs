@@ -109,6 +109,17 @@ pub struct Config {
     pub finish_jobs: Duration,
     /// While anything is in this directory, no job is taken.
     pub stop_dir: Option<PathBuf>,
+    /// The socket of the system bus where this host's systemd answers; `None`: no units are watched.
+    pub system_bus: Option<SystemBusSettings>,
+}
+
+/// Where systemd is asked for its units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SystemBusSettings {
+    /// The bus's socket.
+    pub path: PathBuf,
+    /// Is it a problem where no systemd answers there?
+    pub required: bool,
 }
 
 impl Config {
@@ -134,6 +145,7 @@ impl Config {
             lease: LeaseSettings::default(),
             finish_jobs: Duration::ZERO,
             stop_dir: None,
+            system_bus: None,
         }
     }
 

@@ -97,6 +97,12 @@ pub struct AgentDetail {
     pub lease_term: u64,
     /// The last sample of its host; `null`: unknown.
     pub host: Option<HostHealth>,
+    /// The units of its host that its policy names, failed or did so lately; empty too where it asks no systemd.
+    #[serde(default)]
+    pub units: Vec<UnitHealth>,
+    /// How many more there are that belong into the list.
+    #[serde(default)]
+    pub units_not_listed: u32,
 }
 
 /// One sample of a host.
@@ -141,6 +147,21 @@ pub struct DiskHealth {
     pub total_bytes: u64,
     /// Bytes that are free to use.
     pub available_bytes: u64,
+}
+
+/// One unit of a host's systemd.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnitHealth {
+    /// Its whole name.
+    pub name: String,
+    /// systemd's words: `failed (exit-code)`, `active (running)`.
+    pub state: String,
+    /// Did it fail?
+    pub failed: bool,
+    /// When the control plane first heard of it in this state.
+    pub since: Timestamp,
+    /// Why the agent could not start it again, one sentence; empty where it could, and of one that did not fail.
+    pub obstacle: String,
 }
 
 /// A new join token. The only answer that ever holds the secret: it is not kept and cannot be shown again.

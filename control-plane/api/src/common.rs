@@ -7,21 +7,21 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"kind": "Pod", "namespace": "shop", "name": "web-7c9d-x2x8q", "uid": "5c0f2b7e"}))]
 pub struct ObjectRef {
-    /// Kubernetes kind, or `File`, `Host`, `Cluster`.
+    /// Kubernetes kind, or `File`, `Unit`, `Host`, `Cluster`.
     pub kind: String,
     /// Empty for what has no namespace.
     pub namespace: String,
     /// Name, or the absolute path of a file.
     pub name: String,
-    /// Kubernetes UID; empty for a file or host.
+    /// Kubernetes UID; empty for a file, unit or host.
     pub uid: String,
 }
 
 impl std::fmt::Display for ObjectRef {
-    /// `namespace/kind/name`, `kind/name` or the path, as an operator would type it.
+    /// `namespace/kind/name`, `kind/name`, the path or the unit, as an operator would type it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.kind.as_str(), self.namespace.as_str()) {
-            ("File", _) => f.write_str(&self.name),
+            ("File" | "Unit", _) => f.write_str(&self.name),
             (kind, "") => write!(f, "{}/{}", kind.to_lowercase(), self.name),
             (kind, namespace) => write!(f, "{namespace}/{}/{}", kind.to_lowercase(), self.name),
         }

@@ -35,7 +35,9 @@ pub mod words;
 pub mod client;
 
 pub use access::{AccessToken, AccessTokenItem, Whoami};
-pub use agent::{Agent, AgentDetail, DiskHealth, HostHealth, JoinToken, JoinTokenItem, Pace, WatchedRoot};
+pub use agent::{
+    Agent, AgentDetail, DiskHealth, HostHealth, JoinToken, JoinTokenItem, Pace, UnitHealth, WatchedRoot,
+};
 pub use approval::{Approval, ApprovalWord, BrokenGlass, GlassReview};
 pub use approval_detail::ApprovalDetail;
 pub use audit::{AuditDocument, AuditMismatch, AuditRow, AuditVerification};

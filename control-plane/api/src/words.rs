@@ -54,6 +54,7 @@ words! {
         "volume_near_full",
         "node_pressure",
         "disk_near_full",
+        "unit_failed",
     ];
     /// Which remedy.
     Action = &[
@@ -64,6 +65,7 @@ words! {
         "uncordon_node",
         "withdraw_baseline",
         "raise_memory_limit",
+        "restart_unit",
     ];
     /// Who can undo what a plan changes, once it is done.
     UndoBy = &["person", "nobody"];

@@ -85,12 +85,10 @@ impl Policy {
     /// its clusters.
     pub fn write(&self, enabled: &[Enabled], own: Option<&str>) -> Result<(), Failure> {
         let enabled: Vec<&Enabled> = enabled.iter().filter(|(uid, _)| Some(uid.as_str()) == own).collect();
-        let allowed = |kind: &ActionKind| {
-            if on_files(*kind) {
-                !self.paths.is_empty()
-            } else {
-                enabled.iter().any(|(_, actions)| actions.contains(kind))
-            }
+        let allowed = |kind: &ActionKind| match allowed_by(*kind) {
+            AllowedBy::Watching => !self.paths.is_empty(),
+            AllowedBy::Enabling => enabled.iter().any(|(_, actions)| actions.contains(kind)),
+            AllowedBy::Person => false,
         };
         let managed = Managed {
             allow: ActionKind::ALL.iter().copied().filter(allowed).map(ActionKind::as_str).collect(),
@@ -114,15 +112,26 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     write_atomic(path, text.as_bytes(), 0o600).map_err(|error| files::unwritable(path, &error))
 }
 
-/// True for an action on watched files, which the agent's policy alone governs; false for one that is enabled cluster by
-/// cluster.
-fn on_files(kind: ActionKind) -> bool {
+/// What an action is allowed by.
+enum AllowedBy {
+    /// What is watched.
+    Watching,
+    /// What is enabled, cluster by cluster.
+    Enabling,
+    /// A person's own file alone.
+    Person,
+}
+
+fn allowed_by(kind: ActionKind) -> AllowedBy {
     match kind {
-        ActionKind::RestoreFile | ActionKind::AcceptBaseline | ActionKind::WithdrawBaseline => true,
+        ActionKind::RestoreFile | ActionKind::AcceptBaseline | ActionKind::WithdrawBaseline => {
+            AllowedBy::Watching
+        }
+        ActionKind::RestartUnit => AllowedBy::Person,
         ActionKind::RestartPod
         | ActionKind::RollbackDeployment
         | ActionKind::RaiseMemoryLimit
-        | ActionKind::UncordonNode => false,
+        | ActionKind::UncordonNode => AllowedBy::Enabling,
     }
 }
 

@@ -237,6 +237,42 @@ fn raise() -> v1::RaiseMemoryLimit {
     }
 }
 
+fn restart_unit() -> v1::RestartUnit {
+    v1::RestartUnit {
+        unit: "nginx.service".into(),
+        failed_invocation: vec![7; 16],
+        result: "exit-code".into(),
+    }
+}
+
+fn unit() -> v1::Unit {
+    v1::Unit {
+        name: "nginx.service".into(),
+        load_state: "loaded".into(),
+        active_state: "failed".into(),
+        sub_state: "failed".into(),
+        result: "exit-code".into(),
+        service_type: "notify".into(),
+        restart: "no".into(),
+        main_code: "exited".into(),
+        main_status: Some(1),
+        restarts: Some(2),
+        invocation_id: vec![7; 16],
+        changed_us: Some(1_767_225_664_000_000),
+        start_limit: Some(5),
+        start_limit_us: Some(10_000_000),
+        triggered_by: vec!["nginx.socket".into()],
+        obstacle: "policy".into(),
+        reason: "the policy does not name it".into(),
+        gave_up: true,
+        restarting: true,
+    }
+}
+
+fn units() -> v1::Units {
+    v1::Units { system_state: "degraded".into(), units: vec![unit()], not_listed: 3 }
+}
+
 fn uncordon() -> v1::UncordonNode {
     v1::UncordonNode { node: Some(target()), cordoned_by: "job_1".into(), held: false }
 }
@@ -421,6 +457,9 @@ pub fn each(seen: &mut Vec<String>) {
     check("WithdrawBaseline", &withdraw(), seen);
     check("UncordonNode", &uncordon(), seen);
     check("RaiseMemoryLimit", &raise(), seen);
+    check("RestartUnit", &restart_unit(), seen);
+    check("Unit", &unit(), seen);
+    check("Units", &units(), seen);
     check("Action", &v1::Action { body: Some(action::Body::RestoreFile(restore())) }, seen);
     check("Approval", &approval(), seen);
     check("Limits", &limits(), seen);

@@ -14,6 +14,7 @@ pub mod memory_trouble;
 mod object;
 pub mod raise_memory_limit;
 pub mod restart_pod;
+pub mod restart_unit;
 pub mod restore_file;
 pub mod rights;
 pub mod rollback_deployment;
@@ -58,6 +59,8 @@ pub enum Touched<'a> {
         /// The file.
         path: &'a str,
     },
+    /// This unit of the host's service manager.
+    Unit(&'a str),
 }
 
 /// Verbs on one resource of the Kubernetes API, as in a rule of a ClusterRole.
@@ -112,7 +115,7 @@ macro_rules! actions {
     };
 }
 
-actions! { RestartPod, RollbackDeployment, RestoreFile, AcceptBaseline, UncordonNode, WithdrawBaseline, RaiseMemoryLimit }
+actions! { RestartPod, RollbackDeployment, RestoreFile, AcceptBaseline, UncordonNode, WithdrawBaseline, RaiseMemoryLimit, RestartUnit }
 
 fn malformed(field: &str, expected: &str) -> Result<(), Refusal> {
     Err(Refusal::new(Code::Malformed, format!("{field}: expected {expected}, found something else")))
@@ -136,6 +139,7 @@ mod tests {
             Body::UncordonNode(v1::UncordonNode::default()),
             Body::WithdrawBaseline(v1::WithdrawBaseline::default()),
             Body::RaiseMemoryLimit(v1::RaiseMemoryLimit::default()),
+            Body::RestartUnit(v1::RestartUnit::default()),
         ];
         assert_eq!(bodies.len(), ActionKind::ALL.len());
         for body in &bodies {

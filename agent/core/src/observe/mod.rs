@@ -12,6 +12,7 @@ pub mod measured;
 mod measured_tests;
 pub mod seen;
 pub mod summary;
+pub mod units;
 
 pub use nimbus_redaction::secret;
 

@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::Policy;
 use crate::path;
+use crate::unit;
 
 /// A policy file that cannot be used; the agent then observes only and says so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -90,6 +91,10 @@ struct PolicyFile {
     diff_paths: Vec<Spanned<toml::Value>>,
     #[serde(default)]
     deny_diff_paths: Words,
+    #[serde(default)]
+    units: Words,
+    #[serde(default)]
+    deny_units: Words,
     jobs_per_hour: Option<u16>,
 }
 
@@ -124,6 +129,8 @@ pub(super) fn parse(text: &str) -> Result<(Policy, Vec<PolicyWarning>), PolicyEr
         deny_paths: lines.check("deny_paths", file.deny_paths, PLAIN, &path::is_plain)?,
         diff_paths,
         deny_diff_paths: lines.check("deny_diff_paths", file.deny_diff_paths, PLAIN, &path::is_plain)?,
+        units: lines.check("units", file.units, unit::EXPECTED, &unit::is_pattern)?,
+        deny_units: lines.check("deny_units", file.deny_units, unit::EXPECTED, &unit::is_pattern)?,
         jobs_per_hour: file.jobs_per_hour,
     };
     Ok((policy, warnings))

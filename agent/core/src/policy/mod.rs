@@ -21,6 +21,7 @@ use nimbus_protocol::v1;
 use crate::action::{self, Touched};
 use crate::path;
 use crate::refusal::{Code, Refusal};
+use crate::unit;
 
 pub use file::{PolicyError, PolicyWarning, WarnedList};
 
@@ -44,6 +45,8 @@ pub struct Policy {
     deny_paths: BTreeSet<String>,
     diff_paths: BTreeSet<String>,
     deny_diff_paths: BTreeSet<String>,
+    units: BTreeSet<String>,
+    deny_units: BTreeSet<String>,
     /// `None` where the file says nothing.
     jobs_per_hour: Option<u16>,
 }
@@ -61,6 +64,8 @@ impl Policy {
     /// deny_paths = ["/etc/app/private"]         # nothing is done there, and no contents are shown
     /// diff_paths = ["/etc/app"]                 # contents of no file leave the host without it
     /// deny_diff_paths = ["/etc/app/users.conf"]
+    /// units = ["nginx.service", "worker@*.service"]
+    /// deny_units = ["worker@billing.service"]
     /// jobs_per_hour = 60                        # this is the default
     /// ```
     ///
@@ -86,6 +91,8 @@ impl Policy {
         self.deny_paths.extend(managed.deny_paths);
         self.diff_paths.extend(managed.diff_paths);
         self.deny_diff_paths.extend(managed.deny_diff_paths);
+        self.units.extend(managed.units);
+        self.deny_units.extend(managed.deny_units);
         let mut denied =
             self.deny_namespaces.unwrap_or_else(|| BTreeSet::from([DENIED_NAMESPACE.to_owned()]));
         denied.extend(managed.deny_namespaces.unwrap_or_default());
@@ -127,6 +134,19 @@ impl Policy {
         rules(self) == rules(other)
     }
 
+    /// The units that it names, as patterns of systemd: those of which a host tells also that they are well.
+    pub fn named_units(&self) -> impl Iterator<Item = &str> {
+        self.units.iter().map(String::as_str)
+    }
+
+    /// May this unit be started again? If not, why.
+    pub fn restarts(&self, unit: &str) -> Result<(), String> {
+        if self.deny.contains(&ActionKind::RestartUnit) || !self.allow.contains(&ActionKind::RestartUnit) {
+            return Err("this agent's policy does not allow restart_unit".to_owned());
+        }
+        self.judge_unit(unit).map_err(|refusal| refusal.reason)
+    }
+
     /// May this job run, given how many ran within the last hour? `now` only says when that was judged.
     pub fn judge(
         &self,
@@ -154,6 +174,7 @@ impl Policy {
                 }
                 Touched::Node(_) => self.judge_cluster(&job.cluster_uid)?,
                 Touched::Path { root, path } => self.judge_path(root, path)?,
+                Touched::Unit(unit) => self.judge_unit(unit)?,
             }
         }
         let most = self.jobs_per_hour();
@@ -193,6 +214,20 @@ impl Policy {
         let allowed = self.namespaces.contains("*") || self.namespaces.contains(namespace);
         if namespace.is_empty() || !allowed {
             return forbid(format!("namespace {namespace:?} is not in this agent's `namespaces`"));
+        }
+        Ok(())
+    }
+
+    fn judge_unit(&self, unit: &str) -> Result<(), Refusal> {
+        if let Some(why) = unit::never(unit) {
+            return forbid(format!("{unit:?} is never started again by this agent: {why}"));
+        }
+        let named = |units: &BTreeSet<String>| units.iter().any(|pattern| unit::names(pattern, unit));
+        if named(&self.deny_units) {
+            return forbid(format!("{unit:?} is in this agent's `deny_units`"));
+        }
+        if !named(&self.units) {
+            return forbid(format!("{unit:?} is not in this agent's `units`"));
         }
         Ok(())
     }

@@ -304,3 +304,35 @@ fn a_policy_of_another_cluster_is_told_where_it_allows_something() {
     assert_eq!(of("clusters = [\"there\"]\n"), None, "it observes only");
     assert_eq!(of("allow = [\"restore_file\"]\npaths = [\"/etc/app\"]\n"), None, "it names no cluster");
 }
+
+#[test]
+fn units_are_started_again_where_they_are_named_and_nowhere_else() {
+    let policy = parse(
+        "allow = [\"restart_unit\"]\nunits = [\"web.service\", \"worker@*.service\"]\n\
+         deny_units = [\"worker@billing.service\"]\n",
+    );
+    let restart = |unit: &str| {
+        let action = v1::RestartUnit { unit: unit.into(), ..Default::default() };
+        judge(&policy, &(v1::Job::default(), Body::RestartUnit(action)), 0)
+    };
+    assert_eq!((restart("web.service"), restart("worker@a.service")), (Ok(()), Ok(())));
+    assert!(restart("other.service").unwrap_err().reason.contains("`units`"));
+    assert!(restart("worker@billing.service").unwrap_err().reason.contains("`deny_units`"));
+    assert!(restart("").is_err() && restart("worker@.service").is_err());
+    assert_eq!(policy.restarts("web.service"), Ok(()));
+    assert!(Policy::default().restarts("web.service").unwrap_err().contains("restart_unit"));
+    // Naming it does not help where the host stands on it.
+    let wide = parse("allow = [\"restart_unit\"]\nunits = [\"dbus.service\", \"nimbus-agent.service\"]\n");
+    assert!(wide.restarts("dbus.service").unwrap_err().contains("never"));
+    assert!(wide.restarts("nimbus-agent.service").unwrap_err().contains("itself"));
+    // Either file names, and either denies.
+    let managed = parse("units = [\"b.service\"]\ndeny_units = [\"web.service\"]\n");
+    let both = policy.with_managed(managed);
+    assert!(both.restarts("b.service").is_ok() && both.restarts("web.service").is_err());
+    for broken in
+        ["units = [\"*\"]", "units = [\"web\"]", "units = [\"w*.service\"]", "deny_units = [\"web.socket\"]"]
+    {
+        let error = Policy::parse(broken).unwrap_err().to_string();
+        assert!(error.contains("whole name"), "{error}");
+    }
+}

@@ -22,6 +22,7 @@ impl Key {
             Some(Body::Host(_)) => ("host", ""),
             Some(Body::File(o)) => ("file", o.path.as_str()),
             Some(Body::AgentStatus(_)) => ("status", ""),
+            Some(Body::Units(_)) => ("units", ""),
             Some(Body::NodeMeasured(o)) => ("measured", o.node.as_str()),
             Some(object) => {
                 let Some(kind) = object.object_kind() else { return Self::OTHER };

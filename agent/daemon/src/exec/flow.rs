@@ -20,6 +20,7 @@ use super::remedy::{
     ActError, Compensation, Effect, Limits, Outcome, Remedy, ReportPhase, Verdict, precondition, seconds,
 };
 use super::restart_pod::RestartPod;
+use super::restart_unit::RestartUnit;
 use super::restore_file::RestoreFile;
 use super::rollback_deployment::RollbackDeployment;
 use super::uncordon_node::UncordonNode;
@@ -121,6 +122,9 @@ impl Flow<'_> {
             }
             Body::RestoreFile(action) => {
                 self.guarded(RestoreFile::new(shared, &job, action), interrupted).await;
+            }
+            Body::RestartUnit(action) => {
+                self.guarded(RestartUnit::new(shared, &job, action), interrupted).await;
             }
             Body::UncordonNode(action) => {
                 self.guarded(UncordonNode::new(shared, &job, action), interrupted).await;

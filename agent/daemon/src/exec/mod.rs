@@ -13,6 +13,7 @@ mod kube;
 mod raise_memory_limit;
 mod remedy;
 mod restart_pod;
+mod restart_unit;
 mod restore_file;
 mod rollback_deployment;
 mod sweep;
@@ -46,6 +47,7 @@ use crate::status::SharedStatus;
 use crate::watch::files::Files;
 use crate::watch::files::restores::UnderWay;
 use crate::watch::kube::ClusterHandle;
+use crate::watch::units::bus::SystemBus;
 use clock::Clock;
 use remedy::ReportPhase;
 
@@ -84,6 +86,8 @@ pub struct Shared {
     pub cluster: Arc<ClusterHandle>,
     /// The watched files.
     pub files: Files,
+    /// The host's systemd; `None` where no units are watched.
+    pub units: Option<Arc<SystemBus>>,
     /// Where refusals go that no journal keeps.
     pub refusals: mpsc::Sender<Box<v1::JobReport>>,
     /// Where problems are said.

@@ -59,6 +59,7 @@ pub(super) fn shared(
             status.clone(),
             counters.clone(),
         ),
+        units: None,
         refusals,
         status,
         counters,

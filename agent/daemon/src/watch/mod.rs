@@ -1,10 +1,11 @@
-//! The watchers of the agent: of the host, of its files, in a pod of what its kubelet measured and, while this replica leads,
+//! The watchers of the agent: of the host, of its units, of its files, in a pod of what its kubelet measured and, while this replica leads,
 //! of its cluster.
 
 pub mod files;
 pub mod host;
 pub mod kube;
 pub mod kubelet;
+pub mod units;
 
 use std::sync::Arc;
 

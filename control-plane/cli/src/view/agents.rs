@@ -142,6 +142,7 @@ pub fn show(view: &View, detail: &AgentDetail) -> String {
             layout.paragraph("unknown: no sample has arrived");
         }
     }
+    add_units(&mut layout, view, detail);
     layout.end()
 }
 
@@ -225,6 +226,29 @@ fn add_host(layout: &mut Layout<'_>, view: &View, host: &HostHealth) {
     layout.fact("up", &crate::output::time::span(uptime));
 }
 
+/// The units of systemd: those that failed with what is in the way of their start.
+fn add_units(layout: &mut Layout<'_>, view: &View, detail: &AgentDetail) {
+    if detail.units.is_empty() && detail.units_not_listed == 0 {
+        return;
+    }
+    layout.heading("Units");
+    for unit in &detail.units {
+        let (tone, sign) = if unit.failed { (Tone::Bad, "x") } else { (Tone::Good, "+") };
+        let since = view.clock.age(unit.since);
+        let obstacle = match unit.obstacle.as_str() {
+            "" => String::new(),
+            why => format!("; not started by Nimbus: {why}"),
+        };
+        layout.item(
+            &view.theme.paint(tone, sign),
+            &format!("{} {}, for {since}{obstacle}", unit.name, unit.state),
+        );
+    }
+    if detail.units_not_listed > 0 {
+        layout.paragraph(&format!("{} more are not shown", detail.units_not_listed));
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use serde_json::{Value, json};
@@ -298,6 +322,17 @@ pub(crate) mod tests {
             "disks": [{"mount": "/", "filesystem": "ext4", "total_bytes": 107_374_182_400_u64,
                        "available_bytes": 53_687_091_200_u64}]
         });
+        let unit = |name: &str, state: &str, failed: bool, obstacle: &str| {
+            json!({
+                "name": name, "state": state, "failed": failed, "since": "2026-11-22T07:40:00Z", "obstacle": obstacle
+            })
+        };
+        detail["units"] = json!([
+            unit("shop.service", "failed (exit-code)", true, ""),
+            unit("web.service", "failed (signal)", true, "\"web.service\" is not in this agent's `units`"),
+            unit("db.service", "active (running)", false, ""),
+        ]);
+        detail["units_not_listed"] = json!(2);
         insta::assert_snapshot!("show", show(&view(80), &read(detail.clone())));
         detail["host"] = Value::Null;
         assert!(show(&view(80), &read(detail)).contains("unknown: no sample has arrived"));

@@ -17,7 +17,7 @@ use crate::world::{DiskSample, Filesystem, HostFacts, Inventory};
 pub(super) struct DiskNearFull;
 
 /// File systems that are full by their nature, as nobody writes to them.
-const NEVER_WRITTEN: [&str; 6] = ["squashfs", "erofs", "iso9660", "udf", "cramfs", "romfs"];
+pub(crate) const NEVER_WRITTEN: [&str; 6] = ["squashfs", "erofs", "iso9660", "udf", "cramfs", "romfs"];
 
 impl Cause for DiskNearFull {
     fn needs(&self) -> &'static [ObjectKind] {

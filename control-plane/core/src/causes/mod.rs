@@ -21,6 +21,7 @@ mod stateful_set_stuck;
 pub(crate) mod storm;
 #[cfg(test)]
 mod tests;
+mod unit_failed;
 mod volume_near_full;
 
 use jiff::Timestamp;
@@ -33,7 +34,9 @@ use crate::snapshot::Snapshot;
 use crate::world::{Inventory, World};
 
 pub use correlate::Diagnosis;
+pub(crate) use disk_near_full::NEVER_WRITTEN;
 pub use file_drift::{PASSES, passing_files};
+pub(crate) use unit_failed::{ended, is_unwell};
 
 /// Whether the world agrees that a cause is gone, right after a job says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +90,7 @@ pub(crate) fn of(kind: IncidentKind) -> &'static dyn Cause {
         IncidentKind::VolumeNearFull => &volume_near_full::VolumeNearFull,
         IncidentKind::NodePressure => &node_pressure::NodePressure,
         IncidentKind::DiskNearFull => &disk_near_full::DiskNearFull,
+        IncidentKind::UnitFailed => &unit_failed::UnitFailed,
     }
 }
 

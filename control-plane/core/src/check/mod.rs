@@ -13,6 +13,7 @@ mod load;
 mod permission;
 mod raise_memory_limit;
 mod restart_pod;
+mod restart_unit;
 mod restore_file;
 mod rollback_deployment;
 mod siblings;
@@ -94,6 +95,7 @@ fn rules_of(action: &Body) -> &dyn ActionRules {
         Body::UncordonNode(action) => action,
         Body::WithdrawBaseline(action) => action,
         Body::RaiseMemoryLimit(action) => action,
+        Body::RestartUnit(action) => action,
     }
 }
 

@@ -65,6 +65,8 @@ words! {
         NodePressure = "node_pressure",
         /// A disk of a host is nearly full.
         DiskNearFull = "disk_near_full",
+        /// A unit of a host's systemd failed, or is started again and again.
+        UnitFailed = "unit_failed",
     }
 }
 

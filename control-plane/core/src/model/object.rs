@@ -53,6 +53,11 @@ pub enum ObjectRef {
         /// Absolute path.
         path: String,
     },
+    /// A unit of a host's systemd.
+    Unit {
+        /// Its whole name, for example `nginx.service`.
+        name: String,
+    },
     /// A host.
     Host {
         /// The agent on it.
@@ -75,11 +80,12 @@ pub enum ObjectRef {
 }
 
 impl ObjectRef {
-    /// The Kubernetes kind, or `File`, `Host`, `Cluster`, `Resource`.
+    /// The Kubernetes kind, or `File`, `Unit`, `Host`, `Cluster`, `Resource`.
     pub fn kind(&self) -> &str {
         match self {
             Self::Kubernetes(object) => &object.kind,
             Self::File { .. } => "File",
+            Self::Unit { .. } => "Unit",
             Self::Host { .. } => "Host",
             Self::Cluster { .. } => "Cluster",
             Self::Resource { .. } => "Resource",
@@ -90,7 +96,11 @@ impl ObjectRef {
     pub fn namespace(&self) -> &str {
         match self {
             Self::Kubernetes(object) => &object.namespace,
-            Self::File { .. } | Self::Host { .. } | Self::Cluster { .. } | Self::Resource { .. } => "",
+            Self::File { .. }
+            | Self::Unit { .. }
+            | Self::Host { .. }
+            | Self::Cluster { .. }
+            | Self::Resource { .. } => "",
         }
     }
 
@@ -99,7 +109,7 @@ impl ObjectRef {
         match self {
             Self::Kubernetes(object) => &object.name,
             Self::File { path } => path,
-            Self::Host { name, .. } | Self::Cluster { name, .. } => name,
+            Self::Unit { name } | Self::Host { name, .. } | Self::Cluster { name, .. } => name,
             Self::Resource { address } => address,
         }
     }
@@ -109,7 +119,7 @@ impl ObjectRef {
         match self {
             Self::Kubernetes(object) => &object.uid,
             Self::Cluster { uid, .. } => uid,
-            Self::File { .. } | Self::Host { .. } | Self::Resource { .. } => "",
+            Self::File { .. } | Self::Unit { .. } | Self::Host { .. } | Self::Resource { .. } => "",
         }
     }
 
@@ -124,6 +134,7 @@ impl fmt::Display for ObjectRef {
         match self {
             Self::Kubernetes(object) => object.fmt(f),
             Self::File { path } => f.write_str(path),
+            Self::Unit { name } => f.write_str(name),
             Self::Resource { address } => f.write_str(address),
             Self::Host { .. } | Self::Cluster { .. } => {
                 write!(f, "{}/{}", self.kind().to_lowercase(), self.name())
@@ -216,6 +227,7 @@ mod tests {
             (ObjectRef::Kubernetes(KubeRef::new("v1", "Node", "", "node-a", "u")), "node/node-a", "u"),
             (ObjectRef::Kubernetes(KubeRef::new("v1", "Pod", "shop", "web", "u")), "shop/pod/web", "u"),
             (ObjectRef::File { path: "/etc/a".into() }, "/etc/a", "/etc/a"),
+            (ObjectRef::Unit { name: "web.service".into() }, "web.service", "web.service"),
             (ObjectRef::Host { agent, name: "db".into() }, "host/db", "db"),
             (ObjectRef::Cluster { uid: "c".into(), name: "prod".into() }, "cluster/prod", "c"),
             (ObjectRef::Resource { address: "aws_vpc.main".into() }, "aws_vpc.main", "aws_vpc.main"),

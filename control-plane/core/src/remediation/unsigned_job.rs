@@ -107,7 +107,8 @@ fn raised(plan: &Plan) -> Option<RaisedLimit> {
         | Body::RestoreFile(_)
         | Body::AcceptBaseline(_)
         | Body::UncordonNode(_)
-        | Body::WithdrawBaseline(_) => None,
+        | Body::WithdrawBaseline(_)
+        | Body::RestartUnit(_) => None,
     }
 }
 

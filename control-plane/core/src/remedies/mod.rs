@@ -10,6 +10,7 @@ mod accept_baseline;
 mod raise_memory_limit;
 pub mod report;
 mod restart_pod;
+mod restart_unit;
 mod restore_file;
 mod rollback_deployment;
 mod rollback_report;
@@ -132,6 +133,7 @@ pub(crate) fn of(kind: ActionKind) -> &'static dyn Remedy {
         ActionKind::UncordonNode => &uncordon_node::UncordonNode,
         ActionKind::WithdrawBaseline => &withdraw_baseline::WithdrawBaseline,
         ActionKind::RaiseMemoryLimit => &raise_memory_limit::RaiseMemoryLimit,
+        ActionKind::RestartUnit => &restart_unit::RestartUnit,
     }
 }
 

@@ -177,7 +177,8 @@ fn is_planned(incident: &Incident, deployment: &Deployment, s: &Snapshot<'_>) ->
         | Body::AcceptBaseline(_)
         | Body::UncordonNode(_)
         | Body::WithdrawBaseline(_)
-        | Body::RaiseMemoryLimit(_) => false,
+        | Body::RaiseMemoryLimit(_)
+        | Body::RestartUnit(_) => false,
     })
 }
 

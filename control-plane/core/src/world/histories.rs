@@ -64,6 +64,7 @@ impl Inventory {
             | Body::PodDisruptionBudget(_)
             | Body::Host(_)
             | Body::File(_)
+            | Body::Units(_)
             | Body::NodeMeasured(_)
             | Body::AgentStatus(_) => {}
         }
@@ -110,6 +111,7 @@ impl Inventory {
             | Body::PodDisruptionBudget(_)
             | Body::Host(_)
             | Body::File(_)
+            | Body::Units(_)
             | Body::NodeMeasured(_)
             | Body::AgentStatus(_) => {}
         }
@@ -292,6 +294,7 @@ impl World {
     /// what it was.
     pub fn clock_jumped(&mut self, by: SignedDuration, now: Timestamp) {
         self.clock_jumped_at = Some(now);
+        self.hosts.clock_jumped(now);
         for inventory in self.clusters.values_mut() {
             inventory.version += 1;
             inventory.clock_jumped_at = Some(now);

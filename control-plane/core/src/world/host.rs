@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk_trend::DiskTrend;
 use super::listing::Listing;
+use super::units::{self, HostUnits};
 use crate::living::{self, About, Nature};
 use crate::model::{Attribute, FileFacts};
 
@@ -109,6 +110,9 @@ pub struct HostFacts {
     pub files_not_kept: u64,
     /// Where the pass over the watched files stands, if the agent brackets it with marks of kind `File`.
     pub pass: Listing,
+    /// Its units, if its agent asks a systemd.
+    #[serde(default)]
+    pub units: Option<HostUnits>,
     /// How fast its disks fill.
     #[serde(default)]
     pub(super) disk_trend: DiskTrend,
@@ -181,6 +185,8 @@ impl HostFacts {
                 true
             }
             Body::File(file) => self.file(observed_at, file),
+            // By the control plane's clock: of a host whose clock is behind, nothing is taken for older than it is.
+            Body::Units(told) => units::take(&mut self.units, told, self.heard_at.unwrap_or(observed_at)),
             Body::Sync(mark) if mark.kind == FILES => self.mark(mark.phase()),
             // What is not of a host: an object that an agent reports without naming its cluster is not kept.
             Body::Sync(_)

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Index;
 
+use jiff::Timestamp;
 use nimbus_protocol::ids::AgentId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -60,6 +61,20 @@ impl Hosts {
             self.moved(agent);
         }
         changed
+    }
+
+    /// The control plane's clock jumped: how long something on them is as it is begins anew.
+    pub(super) fn clock_jumped(&mut self, now: Timestamp) {
+        let with_units =
+            self.known.iter_mut().filter_map(|(agent, facts)| Some((*agent, facts.units.as_mut()?)));
+        let mut changed = Vec::new();
+        for (agent, units) in with_units {
+            units.clock_jumped(now);
+            changed.push(agent);
+        }
+        for agent in changed {
+            self.moved(agent);
+        }
     }
 
     /// Forgets one.

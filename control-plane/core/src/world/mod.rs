@@ -26,6 +26,7 @@ mod sanitize;
 mod table;
 #[cfg(test)]
 mod tests;
+mod units;
 
 use std::collections::BTreeMap;
 
@@ -56,6 +57,7 @@ pub use relations::Health;
 pub use revisions::Standing;
 pub use sanitize::sanitize;
 pub use table::Table;
+pub use units::{HostUnits, Unit};
 
 /// Most clusters in one world; observations of further clusters are ignored.
 pub const MAX_CLUSTERS: usize = 1_000;

@@ -38,6 +38,8 @@ mod rollout;
 mod skew;
 mod stateful;
 mod storms;
+mod unit_properties;
+mod units;
 mod withdrawn;
 
 use nimbus_protocol::v1::{self, observation::Body};

@@ -243,7 +243,8 @@ fn work(lab: &mut Lab) {
                 Some(
                     ActionBody::RestoreFile(_)
                     | ActionBody::AcceptBaseline(_)
-                    | ActionBody::WithdrawBaseline(_),
+                    | ActionBody::WithdrawBaseline(_)
+                    | ActionBody::RestartUnit(_),
                 ) => true,
                 None => false,
             };

@@ -63,6 +63,7 @@ pub(super) fn bound(body: &mut Body) -> bool {
         | Body::Sync(_)
         | Body::Host(_)
         | Body::File(_)
+        | Body::Units(_)
         | Body::AgentStatus(_)
         | Body::NodeMeasured(_) => true,
     }

@@ -29,11 +29,10 @@ pub async fn show(
     condition.answer(&detail(&app, &found.doc).await?)
 }
 
-/// An agent with the last sample of its host. A sample of an agent that is not connected is still shown: it says
+/// An agent with what it last told of its host. A sample of an agent that is not connected is still shown: it says
 /// when it was taken.
 pub(super) async fn detail(app: &App, agent: &model::Agent) -> Result<AgentDetail, ApiError> {
     let fleet = Fleet::read(app).await?;
     let world = app.view.read();
-    let sample = world.hosts.get(&agent.id).and_then(|host| host.sample.as_ref());
-    Ok(view::agent_detail(agent, sample, &fleet))
+    Ok(view::agent_detail(agent, world.hosts.get(&agent.id), &fleet))
 }

@@ -2,7 +2,7 @@
 
 use nimbus_api as api;
 use nimbus_control_core::model;
-use nimbus_control_core::world::HostSample;
+use nimbus_control_core::world::{HostFacts, HostSample, HostUnits};
 
 use super::Fleet;
 
@@ -70,9 +70,33 @@ pub fn agents_of(cluster_uid: &str, fleet: &Fleet) -> Vec<api::ClusterAgent> {
     agents
 }
 
-/// An agent with the last sample of its host.
-pub fn agent_detail(doc: &model::Agent, sample: Option<&HostSample>, fleet: &Fleet) -> api::AgentDetail {
-    api::AgentDetail { agent: agent(doc, fleet), lease_term: doc.lease_term, host: sample.map(host) }
+/// An agent with what it last told of its host.
+pub fn agent_detail(doc: &model::Agent, facts: Option<&HostFacts>, fleet: &Fleet) -> api::AgentDetail {
+    let units = facts.and_then(|facts| facts.units.as_ref());
+    api::AgentDetail {
+        agent: agent(doc, fleet),
+        lease_term: doc.lease_term,
+        host: facts.and_then(|facts| facts.sample.as_ref()).map(host),
+        units: units.map(unit_health).unwrap_or_default(),
+        units_not_listed: units.map_or(0, |units| units.not_listed),
+    }
+}
+
+/// Those that failed first.
+fn unit_health(units: &HostUnits) -> Vec<api::UnitHealth> {
+    let mut all: Vec<api::UnitHealth> = units
+        .units
+        .iter()
+        .map(|(name, unit)| api::UnitHealth {
+            name: name.clone(),
+            state: unit.state(),
+            failed: unit.is_failed(),
+            since: unit.since,
+            obstacle: if unit.is_failed() { unit.reason.clone() } else { String::new() },
+        })
+        .collect();
+    all.sort_by_key(|unit| !unit.failed);
+    all
 }
 
 fn state_and_reason(agent: &model::Agent, fleet: &Fleet) -> (&'static str, String) {

@@ -75,6 +75,7 @@ pub fn baseline(plan: &Plan, job: &Job) -> Option<api::Baseline> {
         | Body::RestartPod(_)
         | Body::RollbackDeployment(_)
         | Body::RaiseMemoryLimit(_)
+        | Body::RestartUnit(_)
         | Body::UncordonNode(_) => return None,
     };
     Some(api::Baseline {
@@ -165,6 +166,7 @@ fn planned(plan: &Plan) -> Option<Planned<'_>> {
         Body::RestartPod(_)
         | Body::RollbackDeployment(_)
         | Body::RaiseMemoryLimit(_)
+        | Body::RestartUnit(_)
         | Body::UncordonNode(_) => None,
     }
 }
