@@ -62,6 +62,7 @@ pub fn tell(host: &mut Host, packages: &Packages, before: &Listing) -> anyhow::R
     hardened::check(host)?;
     clock.say("dpkg -i of the older packages, until the agent is connected");
 
+    read(host, &operator).context("the drop-in that lets the agent read")?;
     act(host, &operator).context("the drop-in that lets the agent act")?;
     identity.is_kept(host, "acting and going back")?;
     clock.say("the agent is let act, restores a file by a signed job, and is closed again");
@@ -208,6 +209,34 @@ fn with_another_policy(host: &Host, package: &str) -> anyhow::Result<String> {
          && dpkg-deb -Zgzip -z1 -b /tmp/agent /tmp/agent.deb"
     ))?;
     Ok("/tmp/agent.deb".to_owned())
+}
+
+/// A watched file that only root may read is said not to be readable, until the agent is let read it.
+fn read(host: &Host, operator: &Operator) -> anyhow::Result<()> {
+    let closed = format!("{WATCHED}/closed.conf");
+    host.write(&closed, 0o600, "port = 8080\n")?;
+    let says = |words: &str| {
+        wait_for_blocking(&format!("an incident of {closed} that says {words}"), LIMIT, || {
+            let all = operator.nimbus(&["incidents", "list"])?;
+            let mine = |it: &&serde_json::Value| it["object"]["name"] == closed.as_str();
+            let found = all["items"].as_array().into_iter().flatten().find(mine);
+            let said = found.is_some_and(|it| it.to_string().contains(words));
+            Ok(Seen::when(said.then_some(()), all.clone()))
+        })
+    };
+    says("cannot be read")?;
+    let example = host.run(&["cat", "/usr/share/doc/nimbus-agent/reading.conf"])?;
+    let commands: Vec<&str> = example.lines().filter_map(|line| line.strip_prefix("#   ")).collect();
+    anyhow::ensure!(commands.len() == 2, "the drop-in does not say how it is used:\n{example}");
+    for line in commands {
+        host.shell(line)?;
+    }
+    operator.wait_for_agent("nothing else", |_| true)?;
+    let found = hardened::effective_capabilities(host, AGENT)?;
+    anyhow::ensure!(found == hardened::READS_ALL, "the agent that may read has the capabilities {found:#x}");
+    says("was added")?;
+    host.shell(&format!("rm {closed} && rm -r {DROP_IN} && systemctl daemon-reload && systemctl restart {AGENT}"))?;
+    operator.wait_for_agent("nothing else", |_| true).map(drop)
 }
 
 /// The agent is let act as the drop-in's first lines say, a person orders the drift put right, and the agent is closed again.

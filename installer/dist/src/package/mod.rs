@@ -66,6 +66,7 @@ pub static ALL: [Package; 3] = [
             ],
             examples: &[
                 ("acting.conf", include_str!("../../packaging/acting.conf")),
+                ("reading.conf", include_str!("../../packaging/reading.conf")),
                 ("units.rules", include_str!("../../packaging/units.rules")),
             ],
         }),
