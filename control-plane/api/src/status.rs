@@ -134,6 +134,10 @@ pub struct Status {
     pub incidents: IncidentCounts,
     /// Approvals that wait for a person.
     pub waiting_approvals: u32,
+    /// Approvals that somebody gave alone where several people had to, and that nobody reviewed; 100 stands for 100 or more. It may be
+    /// a minute old.
+    #[serde(default)]
+    pub reviews_owed: u32,
     /// Jobs that are not final.
     pub jobs_in_flight: u32,
     /// Files that differ from their baseline.

@@ -21,6 +21,7 @@ use crate::ids;
 use crate::metrics::Metrics;
 use crate::people::People;
 use crate::reports::ReportQueue;
+use crate::reviews::Reviews;
 use crate::sessions::Sessions;
 use crate::sign::Signer;
 use crate::wake::Wakers;
@@ -77,6 +78,8 @@ pub struct App {
     pub belief: Belief,
     /// Whom access tokens stand for.
     pub(crate) people: People,
+    /// How many reviews are owed.
+    pub(crate) reviews: Reviews,
     /// Read over an enrolment, and written over the removal of a cluster: neither is decided from what the other is about to
     /// change.
     pub removal: tokio::sync::RwLock<()>,
@@ -111,6 +114,7 @@ impl App {
             started_at: nimbus_platform::now(),
             belief,
             people: People::default(),
+            reviews: Reviews::default(),
             removal: tokio::sync::RwLock::default(),
             agents_address: OnceLock::new(),
         }

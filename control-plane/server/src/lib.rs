@@ -33,6 +33,7 @@ mod people;
 mod presence;
 pub mod reports;
 pub mod rest;
+mod reviews;
 pub mod service;
 pub mod sessions;
 mod share;

@@ -67,12 +67,14 @@ pub fn show(view: &View, status: &Status) -> String {
         layout.toned_fact(if at == 0 { "Not shown" } else { "" }, Tone::Warn, &bound.text);
     }
     let waiting = u64::from(status.waiting_approvals);
-    let tone = if waiting > 0 { Tone::Warn } else { Tone::Plain };
-    layout.toned_fact(
-        "Approvals",
-        tone,
-        &if waiting > 0 { format!("{waiting} waiting") } else { "none waiting".into() },
-    );
+    let owed = status.reviews_owed;
+    let tone = if waiting > 0 || owed > 0 { Tone::Warn } else { Tone::Plain };
+    let mut approvals = if waiting > 0 { format!("{waiting} waiting") } else { "none waiting".to_owned() };
+    if owed > 0 {
+        let more = if owed >= 100 { " or more" } else { "" };
+        let _ = write!(approvals, ", {owed}{more} given alone and not reviewed");
+    }
+    layout.toned_fact("Approvals", tone, &approvals);
     let tone = if status.drifted_files > 0 { Tone::Warn } else { Tone::Plain };
     let drift = match status.drifted_files {
         0 => "none known".to_owned(),
@@ -119,6 +121,8 @@ pub fn next(status: &Status) -> Option<String> {
         Some("See what changed: nimbus drift list".to_owned())
     } else if status.waiting_approvals > 0 {
         Some("See what waits for you: nimbus approvals list".to_owned())
+    } else if status.reviews_owed > 0 {
+        Some("See what was approved alone: nimbus approvals list --unreviewed".to_owned())
     } else if status.incidents.total > 0 {
         Some("See what is wrong: nimbus incidents list".to_owned())
     } else {
@@ -219,6 +223,7 @@ mod tests {
         busy["incidents"] = json!({"total": 3, "critical": 1, "warning": 2, "info": 0, "open": 1,
             "waiting_approval": 2, "remediating": 0, "escalated": 0, "silenced": 1});
         busy["waiting_approvals"] = json!(2);
+        busy["reviews_owed"] = json!(1);
         busy["drifted_files"] = json!(1);
         busy["storage"]["log_position"] = json!(15);
         let busy: Status = read(busy);

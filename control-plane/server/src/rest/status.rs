@@ -37,6 +37,7 @@ pub async fn status(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<J
         damage: checked.damage,
     };
     let control_planes = control_planes(&app).await?;
+    let reviews_owed = app.reviews.owed(app.store()).await?;
     let waiting_for = waiting_for(&app, &fleet, &clusters, &storage);
     let docs = &fleet.docs;
     let pending = docs.approvals.iter().filter(|approval| approval.doc.state == ApprovalState::Pending);
@@ -53,6 +54,7 @@ pub async fn status(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<J
         agent_problems: agent_problems(&fleet),
         incidents: incidents(docs.incidents.iter().map(|incident| &incident.doc)),
         waiting_approvals: number(pending.count()),
+        reviews_owed,
         jobs_in_flight: number(in_flight.count()),
         drifted_files: number(drifted.count()),
         clusters,

@@ -37,6 +37,7 @@ async fn attempt(app: &App, id: &str, answer: OperatorAnswer<'_>) -> Result<(), 
     let case = super::find(app, id).await?;
     if !is_recorded(&case.approval.doc, answer, app.now()) {
         app.commit(&changes(app, &case, answer)?).await?;
+        app.reviews.changed();
         nimbus_platform::reached("cp::approved");
     }
     Ok(())

@@ -40,5 +40,6 @@ async fn attempt(app: &App, id: &str, caller: &Principal, note: &str) -> Result<
     let case = super::find(app, id).await?;
     let changes = remediation::review(&case.approval, caller.name(), note, app.now())?;
     app.commit(&changes).await?;
+    app.reviews.changed();
     Ok(())
 }
