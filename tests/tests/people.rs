@@ -115,7 +115,12 @@ fn text(value: &Value) -> &str {
 
 async fn told() -> anyhow::Result<()> {
     let site = Site::start().await?;
+    let notices = async || anyhow::Ok(site.plane.get("/status").await?["notices"].to_string());
+    let alone = notices().await?;
+    anyhow::ensure!(alone.contains("needs one of oncall, and one of oncall or platform"), "{alone}");
     let (ann, bob) = (site.person("ann", &["oncall"]).await?, site.person("bob", &["platform"]).await?);
+    let met = notices().await?;
+    anyhow::ensure!(!met.contains("settings.quorum"), "{met}");
     let eve = site.person("eve", &[]).await?;
     site.says(&ann, &["auth", "whoami"], DONE, "oncall").await?;
 
@@ -156,6 +161,7 @@ async fn told() -> anyhow::Result<()> {
     site.says(&eve, &alone, DONE, "Approved").await?;
     site.is(&third, "port = 8080\n").await?;
     site.says(&eve, &["approvals", "list", "--unreviewed"], DONE, "third.conf").await?;
+    site.says(&eve, &["status"], DONE, "1 given alone and not reviewed").await?;
     let review = ["approvals", "review", text(&approval["id"]), "--note", "it was right"];
     site.says(&eve, &review, REFUSED, "another person has to").await?;
     site.says(&bob, &review, DONE, "by bob").await?;

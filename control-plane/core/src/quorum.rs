@@ -3,6 +3,8 @@
 //! Every item of what is needed asks for one person of any of its groups, and one person counts for one item only: two
 //! items are always two people, also where one of them is in both groups.
 
+use std::collections::BTreeSet;
+
 use crate::model::{ActionKind, Word};
 use crate::settings::quorum::Quorum;
 
@@ -67,6 +69,33 @@ fn seat(
     false
 }
 
+/// Most sentences of [`unmet`].
+const MOST_UNMET: usize = 10;
+
+/// What of the settings holds nowhere, as nothing is called so, and what nobody could approve now, as too few people are of the
+/// groups; one sentence each. `places` are the names and ids of clusters and hosts, `people` a word of everybody.
+pub fn unmet(quorums: &[Quorum], places: &BTreeSet<&str>, people: &[Word]) -> Vec<String> {
+    let mut said = Vec::new();
+    for (number, quorum) in quorums.iter().enumerate() {
+        let at = format!("settings.quorum number {}", number + 1);
+        for name in quorum.clusters.iter().filter(|name| !places.contains(name.as_str())) {
+            said.push(format!(
+                "{at} is for {name:?}, which no cluster and no host is called or has as its id"
+            ));
+        }
+        let missing = missing(&quorum.groups, people);
+        if !missing.is_empty() {
+            said.push(format!(
+                "{at} needs {}, whom nobody is left to be: what needs it waits until `nimbus access tokens create NAME --group G` makes \
+                 somebody that, or somebody breaks the glass",
+                words(&missing)
+            ));
+        }
+    }
+    said.truncate(MOST_UNMET);
+    said
+}
+
 /// In words: `one of oncall, and one of payments or platform`.
 pub fn words<T: AsRef<[String]>>(items: &[T]) -> String {
     let item = |item: &T| format!("one of {}", item.as_ref().join(" or "));
@@ -121,6 +150,26 @@ mod tests {
         assert_eq!(of(Some(ActionKind::RestoreFile), "edge"), items(&[&["security"]]));
         assert_eq!(of(Some(ActionKind::RestartPod), "edge"), items(&[]));
         assert_eq!(of(None, "prod"), items(&[&["lead"]]), "what is not known is not let through");
+    }
+
+    #[test]
+    fn a_quorum_for_nothing_and_one_that_nobody_can_meet_are_said() {
+        let quorum = |clusters: &[&str], groups: &[&[&str]]| Quorum {
+            actions: Vec::new(),
+            clusters: clusters.iter().map(|&name| name.to_owned()).collect(),
+            groups: items(groups),
+        };
+        let all =
+            [quorum(&["prod", "prd"], &[&["oncall"]]), quorum(&[], &[&["oncall"], &["oncall", "lead"]])];
+        let places = BTreeSet::from(["prod", "edge"]);
+        let said = unmet(&all, &places, &[word("a", &["oncall", "lead"])]);
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].contains("number 1 is for \"prd\""), "{}", said[0]);
+        // One person is not two.
+        assert!(said[1].contains("number 2 needs one of oncall or lead"), "{}", said[1]);
+        let two = [word("a", &["lead"]), word("b", &["oncall"])];
+        assert_eq!(unmet(&all[1..], &places, &two), Vec::<String>::new());
+        assert_eq!(unmet(&vec![quorum(&["x"], &[&["g"]]); 50], &places, &[]).len(), MOST_UNMET);
     }
 
     proptest! {

@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use nimbus_control_core::model::{AccessToken, Document as _};
+use jiff::Timestamp;
+use nimbus_control_core::model::{AccessToken, Document as _, Word};
 use nimbus_store::{Filter, MAX_PAGE, Store, StoreError};
 use tokio::sync::RwLock;
 
@@ -25,6 +26,25 @@ impl People {
             *kept = Some(read(store).await?);
         }
         Ok(kept.as_ref().and_then(|all| all.get(id).cloned()))
+    }
+
+    /// A word of everybody whose token can be used now.
+    pub async fn words(&self, store: &Store, now: Timestamp) -> Result<Vec<Word>, StoreError> {
+        if self.0.read().await.is_none() {
+            let mut kept = self.0.write().await;
+            if kept.is_none() {
+                *kept = Some(read(store).await?);
+            }
+        }
+        let kept = self.0.read().await;
+        let usable = kept.iter().flat_map(BTreeMap::values).filter(|token| token.expires_at > now);
+        let word = |token: &AccessToken| Word {
+            by: token.name.clone(),
+            groups: token.groups.clone(),
+            at: now,
+            reason: String::new(),
+        };
+        Ok(usable.map(word).collect())
     }
 
     /// One that was revoked.

@@ -235,7 +235,9 @@ fn read(host: &Host, operator: &Operator) -> anyhow::Result<()> {
     let found = hardened::effective_capabilities(host, AGENT)?;
     anyhow::ensure!(found == hardened::READS_ALL, "the agent that may read has the capabilities {found:#x}");
     says("was added")?;
-    host.shell(&format!("rm {closed} && rm -r {DROP_IN} && systemctl daemon-reload && systemctl restart {AGENT}"))?;
+    host.shell(&format!(
+        "rm {closed} && rm -r {DROP_IN} && systemctl daemon-reload && systemctl restart {AGENT}"
+    ))?;
     operator.wait_for_agent("nothing else", |_| true).map(drop)
 }
 
