@@ -220,17 +220,6 @@ fn files_of_the_nodes_are_refused_in_a_namespace_that_enforces_pod_security() {
         let files = format!("hostAccess.files={files}");
         asked(AGENT, &judge, &["--set-json", &found, "--set-json", &files]).unwrap()
     };
-    let units = |labels: Value| {
-        let namespaces =
-            json!({"kube-system": {"metadata": {"uid": "u"}}, "ops": {"metadata": {"labels": labels}}});
-        let judge = "(dict \"root\" . \"named\" (dict \"ops\" \"hostAccess.units\") \"found\" .Values.found)";
-        let judge = format!("include \"{AGENT}.check.found\" {judge}");
-        let found = format!("found={namespaces}");
-        asked(AGENT, &judge, &["--set-json", &found, "--set", "hostAccess.units=true"]).unwrap()
-    };
-    let said = units(json!({"pod-security.kubernetes.io/enforce": "baseline"}));
-    assert!(said.contains("hostAccess.units: expected nothing of the nodes"), "{said}");
-    assert!(!units(json!({})).contains("expected"));
     let (label, files) =
         ("pod-security.kubernetes.io/enforce", r#"[{"path": "/etc/hosts", "type": "File"}]"#);
     for enforced in ["baseline", "restricted"] {
@@ -245,6 +234,52 @@ fn files_of_the_nodes_are_refused_in_a_namespace_that_enforces_pod_security() {
     ] {
         let said = judged(labels.clone(), files);
         assert!(!said.contains("expected"), "{labels}: {said}");
+    }
+}
+
+/// By the Pod Security Standards, each value that a level refuses; what the chart itself renders is taken by both.
+#[test]
+fn every_value_that_pod_security_refuses_is_refused_where_its_level_is_enforced() {
+    let judged = |enforced: &str, values: &str| {
+        let namespaces = json!({
+            "kube-system": {"metadata": {"uid": "u"}},
+            "ops": {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": enforced}}},
+        });
+        let named = format!("(include \"{AGENT}.asks\" . | fromYaml).named");
+        let judge = format!("(dict \"root\" . \"named\" {named} \"found\" .Values.found)");
+        let judge = format!("if {named} -}}}}{{{{ include \"{AGENT}.check.found\" {judge} }}}}{{{{- end");
+        let found = format!("found={namespaces}");
+        asked(AGENT, &judge, &["--set-json", &found, "--set", values]).unwrap()
+    };
+    let hosts = "extraVolumes[0].name=a,extraVolumes[0].hostPath.path=/x";
+    for (values, names, by_baseline) in [
+        ("hostAccess.units=true", "hostAccess.units", true),
+        (hosts, "extraVolumes", true),
+        ("extraVolumes[0].name=a,extraVolumes[0].nfs.server=x", "extraVolumes", false),
+        (
+            "securityContext.privileged=true,securityContext.allowPrivilegeEscalation=true",
+            "securityContext.privileged",
+            true,
+        ),
+        ("securityContext.allowPrivilegeEscalation=true", "securityContext.allowPrivilegeEscalation", false),
+        ("securityContext.capabilities.add={SYS_ADMIN}", "securityContext.capabilities.add", true),
+        ("securityContext.capabilities.add={CHOWN}", "securityContext.capabilities.add", false),
+        ("securityContext.capabilities.drop={NET_RAW}", "securityContext.capabilities.drop", false),
+        ("podSecurityContext.runAsNonRoot=false", "podSecurityContext.runAsNonRoot", false),
+        ("podSecurityContext.seccompProfile=null", "podSecurityContext.seccompProfile", false),
+        ("podSecurityContext.seccompProfile.type=Unconfined", "podSecurityContext.seccompProfile", true),
+    ] {
+        let refusal = format!("{names}: expected nothing that Pod Security refuses");
+        assert!(
+            judged("restricted", values).contains(&refusal),
+            "{values}: {}",
+            judged("restricted", values)
+        );
+        assert_eq!(judged("baseline", values).contains(&refusal), by_baseline, "{values}");
+        assert!(!judged("privileged", values).contains("expected"), "{values}");
+    }
+    for values in ["acting.actions={}", "extraVolumes[0].name=a,extraVolumes[0].emptyDir.medium=Memory"] {
+        assert!(!judged("restricted", values).contains("expected"), "{values}");
     }
 }
 

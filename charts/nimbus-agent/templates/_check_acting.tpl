@@ -85,6 +85,12 @@
   "write it into that policy, or leave the ConfigMap out") -}}
 {{- end -}}
 {{- end -}}
+{{- range $name := list "paths" "diffPaths" -}}
+{{- if and (index $policy $name) (not (default dict $.Values.hostAccess).files) -}}
+{{- include "nimbus-agent.wrong" (list (printf "policy.%s" $name) "none, as hostAccess.files names no file that would be watched"
+  (index $policy $name | join ", " | quote) "name the files in hostAccess.files, or leave it out") -}}
+{{- end -}}
+{{- end -}}
 {{- range $name := list "paths" "denyPaths" "diffPaths" "denyDiffPaths" -}}
 {{- range index $policy $name -}}
 {{- if not (include "nimbus-agent.plainPath" .) -}}

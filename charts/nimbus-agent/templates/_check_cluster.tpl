@@ -58,7 +58,7 @@ The ConfigMap that stops the agents goes by the DaemonSet's name: under another 
 {{- with include "nimbus-agent.leaseNamespace" . -}}
 {{- if ne . "kube-system" -}}{{- $_ := set $named . "lease.namespace" -}}{{- end -}}
 {{- end -}}
-{{- with include "nimbus-agent.hostAccess" . -}}{{- $_ := set $named $.Release.Namespace . -}}{{- end -}}
+{{- with (include "nimbus-agent.refusedBy" . | fromYaml).restricted -}}{{- $_ := set $named $.Release.Namespace . -}}{{- end -}}
 {{- range .Values.acting.namespaces -}}{{- $_ := set $named . "acting.namespaces" -}}{{- end -}}
 {{- $off := eq (toString .Values.acting.checkCluster) "false" -}}
 {{- if and (or $named .Values.acting.clusterUid) (not $off) -}}{{- dict "named" $named | toJson -}}{{- end -}}
@@ -79,9 +79,8 @@ before anything else where it is not there (--create-namespace).
 {{- $namespace := get $.found $name | default dict -}}
 {{- if eq $name $.root.Release.Namespace -}}
 {{- $enforced := dig "metadata" "labels" "pod-security.kubernetes.io/enforce" "" $namespace -}}
-{{- $access := include "nimbus-agent.hostAccess" $.root -}}
-{{- if and $access (has $enforced (list "baseline" "restricted")) -}}
-{{- include "nimbus-agent.wrong" (list $access "nothing of the nodes where Pod Security refuses pods that mount them"
+{{- with index (include "nimbus-agent.refusedBy" $.root | fromYaml) $enforced -}}
+{{- include "nimbus-agent.wrong" (list . "nothing that Pod Security refuses in the namespace of the release"
   (printf "%s, which enforces %s" (quote $name) (quote $enforced))
   "install into a namespace of the agents alone, first: kubectl create namespace NAME; kubectl label namespace NAME pod-security.kubernetes.io/enforce=privileged") -}}
 {{- end -}}

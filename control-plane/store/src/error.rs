@@ -17,8 +17,9 @@ pub enum StoreError {
     },
     /// No room is left. Nothing of the transaction was kept, nothing older was lost.
     #[error(
-        "expected room to write in {at}, found the disk full ({detail}); free space or enlarge the disk, nothing \
-         that was acknowledged is lost and writing resumes by itself"
+        "expected room to write in {at}, found the disk full ({detail}); free space or enlarge the disk: nothing \
+         that was acknowledged is lost, a control plane that runs writes on by itself, and one that could not start has to be \
+         started again"
     )]
     Full {
         /// The database.

@@ -71,6 +71,11 @@ const CONTRADICTIONS: &[(&str, &[&str])] = &[
         &["policy.existingConfigMap: expected another ConfigMap", "\"nimbus-agent-stop\""],
     ),
     ("policy.paths={etc/nginx/}", &["policy.paths", "\"etc/nginx/\""]),
+    (
+        "policy.paths={/etc/ssh}",
+        &["policy.paths: expected none, as hostAccess.files names no file", "/etc/ssh"],
+    ),
+    ("policy.diffPaths={/etc/ssh}", &["policy.diffPaths: expected none, as hostAccess.files names no file"]),
     ("hostAccess.files[0].path=/etc", &["hostAccess.files", "/etc/nimbus", "\"/etc\""]),
     ("hostAccess.files[0].path=/proc/1", &["hostAccess.files", "\"/proc/1\""]),
     ("hostAccess.files[0].path=/a/../b", &["hostAccess.files", "\"/a/../b\""]),

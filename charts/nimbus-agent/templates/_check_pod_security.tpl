@@ -1,0 +1,59 @@
+{{- /* Which values Pod Security refuses, by the Pod Security Standards of Kubernetes 1.25 and later. See _check_cluster.tpl. */ -}}
+
+{{- /*
+As YAML: for `baseline` and `restricted` the first value that a namespace which enforces that level refuses; nothing where it takes the
+pods. What the chart itself renders is taken by both. A container's own words count before the pod's.
+*/ -}}
+{{- define "nimbus-agent.refusedBy" -}}
+{{- $baseline := list -}}
+{{- $restricted := list -}}
+{{- with include "nimbus-agent.hostAccess" . -}}{{- $baseline = append $baseline . -}}{{- end -}}
+{{- range .Values.extraVolumes -}}
+{{- if hasKey . "hostPath" -}}{{- $baseline = append $baseline "extraVolumes" -}}{{- end -}}
+{{- $taken := list "name" "configMap" "csi" "downwardAPI" "emptyDir" "ephemeral" "persistentVolumeClaim" "projected" "secret" -}}
+{{- range $kind, $_ := . -}}
+{{- if not (has $kind $taken) -}}{{- $restricted = append $restricted "extraVolumes" -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $container := default dict .Values.securityContext -}}
+{{- $pod := default dict .Values.podSecurityContext -}}
+{{- if eq (toString $container.privileged) "true" -}}{{- $baseline = append $baseline "securityContext.privileged" -}}{{- end -}}
+{{- if not (has (toString (default "Default" $container.procMount)) (list "Default")) -}}
+{{- $baseline = append $baseline "securityContext.procMount" -}}
+{{- end -}}
+{{- $usual := list "AUDIT_WRITE" "CHOWN" "DAC_OVERRIDE" "FOWNER" "FSETID" "KILL" "MKNOD" "NET_BIND_SERVICE" "SETFCAP" "SETGID" "SETPCAP"
+  "SETUID" "SYS_CHROOT" -}}
+{{- $capabilities := default dict $container.capabilities -}}
+{{- range $capabilities.add -}}
+{{- if not (has . $usual) -}}{{- $baseline = append $baseline "securityContext.capabilities.add" -}}
+{{- else if ne . "NET_BIND_SERVICE" -}}{{- $restricted = append $restricted "securityContext.capabilities.add" -}}{{- end -}}
+{{- end -}}
+{{- if not (has "ALL" (default list $capabilities.drop)) -}}
+{{- $restricted = append $restricted "securityContext.capabilities.drop" -}}
+{{- end -}}
+{{- if ne (toString $container.allowPrivilegeEscalation) "false" -}}
+{{- $restricted = append $restricted "securityContext.allowPrivilegeEscalation" -}}
+{{- end -}}
+{{- $own := not (kindIs "invalid" $container.runAsNonRoot) -}}
+{{- if ne (toString (ternary $container.runAsNonRoot $pod.runAsNonRoot $own)) "true" -}}
+{{- $restricted = append $restricted (ternary "securityContext.runAsNonRoot" "podSecurityContext.runAsNonRoot" $own) -}}
+{{- end -}}
+{{- range $name, $context := dict "securityContext" $container "podSecurityContext" $pod -}}
+{{- if not (kindIs "invalid" $context.runAsUser) -}}
+{{- if eq (include "nimbus-agent.number" $context.runAsUser) "0" -}}
+{{- $restricted = append $restricted (printf "%s.runAsUser" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq (toString (default dict $context.seccompProfile).type) "Unconfined" -}}
+{{- $baseline = append $baseline (printf "%s.seccompProfile" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if not (or $container.seccompProfile $pod.seccompProfile) -}}
+{{- $restricted = append $restricted "podSecurityContext.seccompProfile" -}}
+{{- end -}}
+{{- $all := concat $baseline $restricted -}}
+{{- $found := dict -}}
+{{- with $baseline -}}{{- $_ := set $found "baseline" (first .) -}}{{- end -}}
+{{- with $all -}}{{- $_ := set $found "restricted" (first .) -}}{{- end -}}
+{{- toYaml $found -}}
+{{- end -}}
