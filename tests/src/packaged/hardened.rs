@@ -11,7 +11,7 @@ pub const READS_ALL: u64 = 1 << 2;
 
 /// A unit, its directory of state, the exposure that it must stay below, and the capabilities of its process.
 const UNITS: [(&str, &str, f64, u64); 2] =
-    [(AGENT, "agent", 1.9, 0), (CONTROL_PLANE, "control-plane", 1.5, 0)];
+    [(AGENT, "agent", 1.7, 0), (CONTROL_PLANE, "control-plane", 1.5, 0)];
 
 /// The numbers from which systemd takes a dynamic user's.
 const DYNAMIC: std::ops::RangeInclusive<u32> = 61_184..=65_519;
