@@ -72,9 +72,9 @@ impl Remedy for RestartUnit {
                  docs/install.md says, or take the unit out of the policy's `units`",
                 nimbus_protocol::action::MAY_START
             )))),
-            Err(BusError::Refused(found)) => Err(ActError::Refused(precondition(format!(
-                "expected systemd to start {name}, found: {found}"
-            )))),
+            Err(BusError::Refused(found) | BusError::Gone(found)) => Err(ActError::Refused(precondition(
+                format!("expected systemd to start {name}, found: {found}"),
+            ))),
             Err(error @ (BusError::NotThere { .. } | BusError::NotLetIn { .. })) => Err(ActError::Refused(
                 precondition(format!("expected systemd to start {name}, found: {error}")),
             )),
@@ -104,6 +104,7 @@ impl Remedy for RestartUnit {
             let looked = self.unit().await;
             let elapsed = started.elapsed();
             let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+            let answered = looked.is_ok();
             let found = match looked {
                 Err(found) => found,
                 Ok(unit) => match restart_unit::seen(&self.action, unit.as_ref(), elapsed_ms) {
@@ -131,7 +132,9 @@ impl Remedy for RestartUnit {
                     seconds(self.limits.hold),
                     seconds(self.limits.reach)
                 );
-                return Verdict::new(Outcome::Failed, reason);
+                // Of what was not seen at the end nothing is known.
+                let outcome = if answered { Outcome::Failed } else { Outcome::Unknown };
+                return Verdict::new(outcome, reason);
             }
             tokio::time::sleep(self.limits.pace()).await;
         }

@@ -1,7 +1,7 @@
 //! The cause `unit_failed`: a unit of a host's systemd failed, or is started again and again.
 //!
-//! One incident for a unit. It is over once the unit has run for [`STEADY`] in one run, as far as that was told; or has not been
-//! failed for as long and does not run, which is said: somebody reset or stopped it.
+//! One incident for a unit. It is over once the unit has run for [`STEADY`] in one run, as far as that was told; or was well for
+//! as long and does not run: what ended meanwhile did not fail, or somebody reset or stopped it, which is said.
 
 use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ObjectKind;
@@ -19,8 +19,6 @@ pub(super) struct UnitFailed;
 const STEADY: SignedDuration = SignedDuration::from_mins(1);
 /// An agent remembers for a day which units were not well.
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(25);
-/// Started again so often by systemd, it is started again and again.
-const AGAIN: u32 = 3;
 
 impl Cause for UnitFailed {
     fn needs(&self) -> &'static [ObjectKind] {
@@ -43,7 +41,7 @@ impl Cause for UnitFailed {
             let evidence = evidence(name, unit, units);
             Finding::new(IncidentKind::UnitFailed, Scope::Host(agent), object, evidence)
         };
-        units.units.iter().filter(|(_, unit)| is_unwell(unit)).map(finding).collect()
+        units.units.iter().filter(|(_, unit)| unit.is_unwell()).map(finding).collect()
     }
 
     fn is_due(&self, _: &Snapshot<'_>, _: &ObjectRef, _: &Scope, _: Timestamp) -> bool {
@@ -70,18 +68,23 @@ impl Cause for UnitFailed {
                 format!("{name} is not among the units of its host that failed; how it is its agent does not tell any more")
             });
         };
-        if is_unwell(unit) || units.lasted(unit) < STEADY {
+        if unit.is_unwell() {
             return None;
         }
         if unit.runs() {
-            return Some(format!("{name} is {} since {:.0}", unit.state(), unit.since));
+            let lasts = units.lasted(unit) >= STEADY;
+            return lasts.then(|| format!("{name} is {} since {:.0}", unit.state(), unit.since));
         }
-        (unit.active_state == "inactive").then(|| {
-            format!(
-                "{name} is failed no longer and does not run: it is {} since {:.0}, somebody reset or stopped it",
-                unit.state(),
-                unit.since
-            )
+        // Whatever ran and ended meanwhile did not fail.
+        let is_over = unit.active_state == "inactive" && units.well_for(unit) >= STEADY;
+        let (failed_at, failed_run) = &unit.unwell;
+        is_over.then(|| {
+            let state = unit.state();
+            if unit.run == *failed_run {
+                format!("{name} is failed no longer and does not run: it is {state}, somebody reset or stopped it")
+            } else {
+                format!("{name} was started since it failed last ({failed_at:.0}), and has ended without failing: it is {state}")
+            }
         })
     }
 
@@ -110,12 +113,6 @@ impl Cause for UnitFailed {
     fn sentence(&self) -> &'static str {
         "a unit of systemd failed: look at what it wrote (journalctl -u UNIT -e), put it right, and start it"
     }
-}
-
-/// Did it fail, or is it started again and again?
-pub(crate) fn is_unwell(unit: &Unit) -> bool {
-    let again = unit.is_started_again() && unit.restarts.is_some_and(|times| times >= AGAIN);
-    unit.is_failed() || unit.restarting || again
 }
 
 fn evidence(name: &str, unit: &Unit, all: &HostUnits) -> Vec<String> {

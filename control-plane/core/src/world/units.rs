@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bounds::{DIGEST, ITEMS, NAME, TEXT, WORD, cut};
 
-/// Most units of one host; an agent tells of 64.
+/// Most units of one host; an agent tells of three times 64.
 const MOST: usize = ITEMS;
 
 /// The newest picture.
@@ -24,6 +24,8 @@ pub struct HostUnits {
     pub told_at: Option<Timestamp>,
 }
 
+/// Started again so often by systemd, it is started again and again.
+const AGAIN: u32 = 3;
 /// What was told longer ago than this is not known any more: an agent tells every five minutes at least.
 const FRESH: SignedDuration = SignedDuration::from_mins(7);
 
@@ -44,11 +46,16 @@ impl HostUnits {
         self.told_at.map_or(SignedDuration::ZERO, |told| told.duration_since(unit.since))
     }
 
+    /// For how long a unit has been well, as far as it was told, whatever it did meanwhile.
+    pub fn well_for(&self, unit: &Unit) -> SignedDuration {
+        self.told_at.map_or(SignedDuration::ZERO, |told| told.duration_since(unit.unwell.0))
+    }
+
     /// The control plane's clock jumped: for how long a unit is so begins anew.
     pub(super) fn clock_jumped(&mut self, now: Timestamp) {
         self.told_at = None;
         for unit in self.units.values_mut() {
-            unit.since = now;
+            (unit.since, unit.unwell.0) = (now, now);
         }
     }
 }
@@ -90,6 +97,8 @@ pub struct Unit {
     pub restarting: bool,
     /// When the control plane first heard of it in this state and run.
     pub since: Timestamp,
+    /// When it was last told to be not well, and in which run; where it never was, when it was first heard of, and none.
+    pub unwell: (Timestamp, Vec<u8>),
 }
 
 impl Unit {
@@ -106,6 +115,12 @@ impl Unit {
     /// Does systemd start it again in a moment?
     pub fn is_started_again(&self) -> bool {
         self.sub_state == "auto-restart"
+    }
+
+    /// Did it fail, or is it started again and again? One of systemd's own starts alone is none of that.
+    pub fn is_unwell(&self) -> bool {
+        let again = self.is_started_again() && self.restarts.is_some_and(|times| times >= AGAIN);
+        self.is_failed() || self.restarting || again
     }
 
     /// Does it run?
@@ -134,6 +149,11 @@ pub(super) fn take(before: &mut Option<HostUnits>, told: &v1::Units, now: Timest
         let known = before.as_ref().and_then(|before| before.units.get(&one.name));
         if let Some(known) = known.filter(|known| known.is_as(&unit)) {
             unit.since = known.since;
+        }
+        if unit.is_unwell() {
+            unit.unwell = (now, unit.run.clone());
+        } else if let Some(known) = known {
+            unit.unwell.clone_from(&known.unwell);
         }
         units.insert(one.name.clone(), unit);
     }
@@ -170,6 +190,7 @@ fn unit(told: &v1::Unit, now: Timestamp) -> Unit {
         gave_up: told.gave_up,
         restarting: told.restarting,
         since: now,
+        unwell: (now, Vec::new()),
     }
 }
 
@@ -183,6 +204,8 @@ fn is_unit(name: &str) -> bool {
 pub(super) fn bound(told: &mut v1::Units) -> bool {
     cut(&mut told.system_state, WORD);
     told.units.retain(|unit| is_unit(&unit.name));
+    let left_out = told.units.len().saturating_sub(MOST);
+    told.not_listed = told.not_listed.saturating_add(u32::try_from(left_out).unwrap_or(u32::MAX));
     told.units.truncate(MOST);
     for unit in &mut told.units {
         for word in [

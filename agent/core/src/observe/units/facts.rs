@@ -43,6 +43,8 @@ pub struct More {
     pub main_status: i32,
     /// `ExecMainStartTimestampMonotonic` and `ExecMainExitTimestampMonotonic`.
     pub main_ran_us: (u64, u64),
+    /// When the newest command of `ExecCondition` and `ExecStartPre` began, by the same clock; 0: none did.
+    pub before_main_us: u64,
     /// `NRestarts`.
     pub restarts: Option<u32>,
     /// `InvocationID`.
@@ -90,17 +92,22 @@ impl UnitFacts {
 }
 
 impl More {
+    /// Did its last run end before its main process began? Then what systemd says of that process is of an earlier run.
+    pub fn ended_before_main(&self) -> bool {
+        let (began, ended) = self.main_ran_us;
+        self.before_main_us > began && self.before_main_us > ended
+    }
+
     /// Was systemd stopping it when its main process ended, or may it have been? One that ends by itself ends before its unit is
     /// active no more; one that is stopped ends after that. So does one that systemd ends for its watchdog or for want of memory,
     /// which says so. Of one that had not come up it is not known, unless systemd started it again: it does not where it stops.
     pub fn may_have_been_stopped(&self) -> bool {
         let (began, ended) = self.main_ran_us;
-        if began == 0 || matches!(self.result.as_str(), "watchdog" | "oom-kill") {
+        if matches!(self.result.as_str(), "watchdog" | "oom-kill") {
             return false;
         }
-        let comes_up_at_once = matches!(self.service_type.as_str(), "simple" | "exec");
-        let never_up = self.came_up_us < began && !comes_up_at_once && !self.gave_up();
-        never_up || (self.left_active_us > began && ended > self.left_active_us)
+        let never_up = began == 0 || self.ended_before_main() || self.came_up_us < began;
+        (never_up && !self.gave_up()) || (self.left_active_us > began && ended > self.left_active_us)
     }
 
     /// Did systemd start it as often as it may? Its word for that, `start-limit-hit`, stands only where the last run ended well.
@@ -108,8 +115,9 @@ impl More {
     /// after that run, for the pause before a start that was refused then.
     pub fn gave_up(&self) -> bool {
         let (_, ended) = self.main_ran_us;
-        let many = self.start_limit > 0 && self.restarts.is_some_and(|times| times >= self.start_limit);
-        let tried_after_it = ended > 0 && self.left_inactive_us > ended;
+        let is_limited = self.start_limit > 0 && self.start_limit_us > 0;
+        let many = is_limited && self.restarts.is_some_and(|times| times >= self.start_limit);
+        let tried_after_it = ended > 0 && self.left_inactive_us > ended && !self.ended_before_main();
         self.result == "start-limit-hit" || (self.restart != "no" && many && tried_after_it)
     }
 }

@@ -7,8 +7,8 @@
 //! | those that were among these within [`REMEMBERED`], so that their end is seen | [`MOST`] |
 //! | those that the agent's policy names | [`MOST`] |
 //!
-//! How many more there are is said. A picture is sent when it differs from the last one, every [`CLOSELY`] while a unit is not well
-//! or was not of late, and else after [`AT_LEAST_EVERY`].
+//! How many more there are is said. A picture is sent when it differs from the last one, every [`CLOSELY`] while a unit
+//! recovers, and else after [`AT_LEAST_EVERY`].
 
 mod facts;
 mod outlook;
@@ -32,7 +32,7 @@ pub type MayStart<'a> = &'a dyn Fn(&str) -> Result<(), String>;
 pub fn message(facts: UnitFacts, system_state: &str, may_start: MayStart<'_>) -> v1::Unit {
     let (obstacle, reason) = outlook::obstacle(&facts, system_state, may_start).unwrap_or_default();
     let UnitFacts { name, path: _, load_state, active_state, sub_state, has_job: _, more } = facts;
-    let code = main_code(more.main_code);
+    let code = if more.ended_before_main() { "" } else { main_code(more.main_code) };
     v1::Unit {
         name,
         load_state: bounded(&load_state),

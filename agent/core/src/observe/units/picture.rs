@@ -15,7 +15,7 @@ pub const MOST: usize = 64;
 pub const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 /// A picture is sent after so long whatever it says.
 pub const AT_LEAST_EVERY: SignedDuration = SignedDuration::from_mins(5);
-/// The same while a unit is not well, or was not within [`OF_LATE`]: a recovery is what lasted.
+/// The same while a unit that is not failed any more was not well within [`OF_LATE`]: a recovery is what lasted.
 pub const CLOSELY: SignedDuration = SignedDuration::from_secs(30);
 /// See [`CLOSELY`].
 const OF_LATE: SignedDuration = SignedDuration::from_mins(10);
@@ -104,10 +104,14 @@ impl Pictures {
         now: Timestamp,
     ) -> Option<v1::Units> {
         let picture = self.picture(chosen, system_state, may_start, now);
-        let of_late = self.unwell.values().any(|seen| now.duration_since(*seen).abs() < OF_LATE);
+        let recovers = |unit: &v1::Unit| {
+            let of_late = |seen: &Timestamp| now.duration_since(*seen).abs() < OF_LATE;
+            unit.active_state != FAILED && self.unwell.get(&unit.name).is_some_and(of_late)
+        };
+        let recovering = picture.units.iter().any(recovers);
         if let Some((at, before)) = &self.sent {
             let age = now.duration_since(*at);
-            let most = if of_late { CLOSELY } else { AT_LEAST_EVERY };
+            let most = if recovering { CLOSELY } else { AT_LEAST_EVERY };
             // A negative age is a clock that was set back: then age says nothing.
             let quiet = age >= SignedDuration::ZERO && age < most;
             if quiet && *before == picture {
@@ -135,8 +139,9 @@ impl Pictures {
         let mut units = Vec::with_capacity(chosen.units.len());
         for facts in chosen.units {
             let grows = facts.more.restarts.is_some_and(|times| self.grows(&facts.name, times, now));
-            // One that failed is started again by nobody.
-            let restarting = grows && facts.active_state != FAILED;
+            // One that failed or was stopped is started again by nobody.
+            let ended = matches!(facts.active_state.as_str(), FAILED | "inactive" | "deactivating");
+            let restarting = grows && !ended;
             if facts.is_unwell() || restarting {
                 self.unwell.insert(facts.name.clone(), now);
             }

@@ -112,7 +112,7 @@ fn one_that_ended_by_itself_was_not_being_stopped() {
     assert!(!with(|_| {}), "it ended, and its unit with it");
     assert!(with(|m| m.left_active_us = 150), "its unit was left first");
     assert!(!with(|m| m.left_active_us = 50), "that was an earlier run");
-    assert!(!with(|m| m.main_ran_us = (0, 0)), "it never ran");
+    assert!(with(|m| m.main_ran_us = (0, 0)), "it never ran, and nobody can tell why");
     for result in ["watchdog", "oom-kill"] {
         let more = More { left_active_us: 150, result: result.into(), ..failed("web.service").more };
         assert!(!more.may_have_been_stopped(), "{result}: systemd ended it, and says why");
@@ -128,7 +128,22 @@ fn one_that_ended_by_itself_was_not_being_stopped() {
     let tried =
         More { restart: "on-failure".into(), restarts: Some(5), left_inactive_us: 300, ..starting.clone() };
     assert!(!tried.may_have_been_stopped(), "systemd tried it again, as it does not where it stops");
-    assert!(!More { service_type: "simple".into(), ..starting }.may_have_been_stopped());
+    // Also of one whose start waits for a command after its main process.
+    assert!(More { service_type: "simple".into(), ..starting }.may_have_been_stopped());
+}
+
+#[test]
+fn a_run_that_ended_before_its_main_process_is_not_judged_by_an_earlier_one() {
+    let mut facts = failed("web.service");
+    facts.more.before_main_us = 300;
+    assert!(facts.more.ended_before_main() && facts.more.may_have_been_stopped());
+    let unit = told(facts.clone());
+    assert_eq!((unit.main_code.as_str(), unit.main_status), ("", None));
+    (facts.more.restart, facts.more.restarts, facts.more.left_inactive_us) = ("always".into(), Some(9), 250);
+    assert!(!facts.more.gave_up(), "it may have been stopped while it began");
+    // A command before the main process that ran.
+    facts.more.before_main_us = 90;
+    assert!(!facts.more.ended_before_main() && facts.more.gave_up());
 }
 
 #[test]
@@ -140,6 +155,7 @@ fn that_systemd_gave_up_is_seen_by_a_try_after_the_last_run_and_by_its_count() {
             main_ran_us: (1_000, 2_000),
             left_inactive_us: 2_001,
             start_limit: 5,
+            start_limit_us: 10_000_000,
             result: "exit-code".into(),
             ..More::default()
         };
@@ -150,6 +166,7 @@ fn that_systemd_gave_up_is_seen_by_a_try_after_the_last_run_and_by_its_count() {
     assert!(!more(|m| m.restarts = Some(4)), "there were more to come");
     assert!(!more(|m| m.left_inactive_us = 999), "it was told not to start it again after this");
     assert!(!more(|m| m.restart = "no".into()) && !more(|m| m.start_limit = 0));
+    assert!(!more(|m| m.start_limit_us = 0), "without a time nothing is counted");
     assert!(more(|m| (m.result, m.restarts) = ("start-limit-hit".into(), None)));
 }
 
@@ -161,17 +178,23 @@ fn what_failed_is_remembered_until_its_end_was_seen_for_long_enough() {
     assert_eq!(names, ["a.service", "web.service"]);
     assert_eq!(pictures.remembered().collect::<Vec<_>>(), ["a.service"]);
     assert_eq!(look(&mut pictures, &[runs("web.service"), failed("a.service")], 5), None, "the same picture");
-    assert!(look(&mut pictures, &[runs("web.service"), runs("a.service")], 10).is_some());
+    assert_eq!(
+        look(&mut pictures, &[runs("web.service"), failed("a.service")], 299),
+        None,
+        "it stays failed"
+    );
+    let later = |second: i64| second + 300;
+    assert!(look(&mut pictures, &[runs("web.service"), runs("a.service")], later(10)).is_some());
     // That it lasts is said closely, and later as often as of a quiet host.
-    assert!(look(&mut pictures, &[runs("web.service"), runs("a.service")], 39).is_none());
-    assert!(look(&mut pictures, &[runs("web.service"), runs("a.service")], 40).is_some());
-    assert!(look(&mut pictures, &[runs("web.service"), runs("a.service")], 800).is_some());
-    assert!(look(&mut pictures, &[runs("web.service"), runs("a.service")], 1_000).is_none());
-    assert!(look(&mut pictures, &[runs("web.service"), runs("a.service")], 1_100).is_some());
+    assert!(look(&mut pictures, &[runs("web.service"), runs("a.service")], later(39)).is_none());
+    assert!(look(&mut pictures, &[runs("web.service"), runs("a.service")], later(40)).is_some());
+    assert!(look(&mut pictures, &[runs("web.service"), runs("a.service")], later(800)).is_some());
+    assert!(look(&mut pictures, &[runs("web.service"), runs("a.service")], later(1_000)).is_none());
+    assert!(look(&mut pictures, &[runs("web.service"), runs("a.service")], later(1_100)).is_some());
     // One that is remembered and not loaded is told of as that.
-    let gone = look(&mut pictures, &[runs("web.service")], 1_101).unwrap();
+    let gone = look(&mut pictures, &[runs("web.service")], later(1_101)).unwrap();
     assert_eq!((gone.units[0].name.as_str(), gone.units[0].load_state.as_str()), ("a.service", NOT_LOADED));
-    look(&mut pictures, &[runs("web.service")], 86_405);
+    look(&mut pictures, &[runs("web.service")], later(86_405));
     assert_eq!(pictures.remembered().count(), 0);
     assert!(look(&mut pictures, &[runs("web.service")], 100).is_some(), "the clock was set back");
     // What was remembered before a start is told of after it.
@@ -217,6 +240,10 @@ fn one_that_is_started_again_and_again_is_seen_also_between_two_falls() {
     ended.more.restarts = Some(5);
     let unit = look(&mut pictures, &[ended], 5).unwrap().units.remove(0);
     assert!(!unit.restarting && unit.active_state == FAILED);
+    let mut stopped =
+        UnitFacts { active_state: "inactive".into(), sub_state: "dead".into(), ..runs("web.service") };
+    stopped.more.restarts = Some(5);
+    assert!(!look(&mut pictures, &[stopped], 10).unwrap().units[0].restarting, "somebody stopped it");
     assert!(failed("a.timer").is_unwell() && !runs("web.service").is_unwell());
 }
 

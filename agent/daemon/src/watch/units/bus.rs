@@ -20,6 +20,8 @@ const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const SERVICE: &str = "org.freedesktop.systemd1.Service";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+/// Its word for a unit that is not there.
+const NO_SUCH_UNIT: &str = "org.freedesktop.systemd1.NoSuchUnit";
 /// Longest wait for the connection, and for each answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -36,7 +38,9 @@ pub enum BusError {
     },
     /// The bus lets in only users that the host knows by name.
     #[error(
-        "the system bus ended the talk with user {user} ({found}): it lets in only users that this host knows. Install          libnss-systemd, by which it knows those that are there only while a unit runs, or make this agent a user that stays, as          docs/install.md says"
+        "the system bus ended the talk with user {user} ({found}): it lets in only users that this host knows. Install \
+         libnss-systemd, by which it knows those that are there only while a unit runs, or make this agent a user that stays, as \
+         docs/install.md says"
     )]
     NotLetIn {
         /// The user's number.
@@ -47,6 +51,9 @@ pub enum BusError {
     /// It refuses this to the user that the agent runs as.
     #[error("systemd does not let this user do it: {0}")]
     Denied(String),
+    /// It has no such unit any more.
+    #[error("systemd has no such unit: {0}")]
+    Gone(String),
     /// It refuses, in its own words.
     #[error("systemd says: {0}")]
     Refused(String),
@@ -58,6 +65,10 @@ pub enum BusError {
 /// A unit as `ListUnits` has it: name, description, load, active and sub state, the unit that it follows, its path, and the job
 /// that is queued for it: number, type, path.
 type Row = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+
+/// A command of a service: path, arguments, whether its failure is ignored, when it began and ended (each by the calendar's and the
+/// monotonic clock), its process, and what that ended with. The arguments, which may hold secrets, are dropped.
+type Ran = (String, Vec<String>, bool, u64, u64, u64, u64, u32, i32, i32);
 
 type Properties = HashMap<String, OwnedVariant>;
 
@@ -140,7 +151,7 @@ impl SystemBus {
             self.brief(facts).await
         };
         match more {
-            Err(BusError::Refused(_)) => Ok(None),
+            Err(BusError::Gone(_)) => Ok(None),
             asked => asked.map(Some),
         }
     }
@@ -182,6 +193,11 @@ impl SystemBus {
                 take(&mut service, "ExecMainStartTimestampMonotonic")?,
                 take(&mut service, "ExecMainExitTimestampMonotonic")?,
             );
+            for name in ["ExecCondition", "ExecStartPre"] {
+                let commands: Vec<Ran> = take(&mut service, name)?;
+                let began = commands.iter().map(|ran| ran.4).max().unwrap_or(0);
+                more.before_main_us = more.before_main_us.max(began);
+            }
         }
         if others {
             more.would_stop = self.would_stop(&mut unit).await?;
@@ -282,7 +298,8 @@ impl SystemBus {
     fn told(&self, error: zbus::Error) -> BusError {
         match error {
             zbus::Error::MethodError(name, text, _) => {
-                BusError::Refused(text.unwrap_or_else(|| name.to_string()))
+                let text = text.unwrap_or_else(|| name.to_string());
+                if name.as_str() == NO_SUCH_UNIT { BusError::Gone(text) } else { BusError::Refused(text) }
             }
             zbus::Error::FDO(error) => match *error {
                 fdo::Error::AccessDenied(text)
@@ -291,10 +308,7 @@ impl SystemBus {
                 fdo::Error::ServiceUnknown(text)
                 | fdo::Error::NameHasNoOwner(text)
                 | fdo::Error::SpawnServiceNotFound(text) => self.not_there(text),
-                // A unit that is gone since it was listed.
-                fdo::Error::UnknownObject(text) | fdo::Error::UnknownInterface(text) => {
-                    BusError::Refused(text)
-                }
+                fdo::Error::UnknownObject(text) | fdo::Error::UnknownInterface(text) => BusError::Gone(text),
                 other => BusError::Unanswered(other.to_string()),
             },
             other => BusError::Unanswered(other.to_string()),

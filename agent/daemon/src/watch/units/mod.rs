@@ -99,7 +99,10 @@ async fn look(bus: &SystemBus, pictures: &Pictures, policy: &Policy) -> Result<(
         if facts.load_state != NOT_LOADED {
             // What a start would do to others is asked only of those that may be started at all.
             let others = facts.is_unwell() && policy.restarts(&facts.name).is_ok();
-            let Some(more) = bus.more(&facts, others).await? else { continue };
+            let Some(more) = bus.more(&facts, others).await? else {
+                chosen.not_listed += 1;
+                continue;
+            };
             facts.more = more;
         }
         units.push(facts);

@@ -393,7 +393,9 @@ fn silence_and_a_short_life_are_no_recovery_and_a_reset_is_one_that_says_so() {
     see(&mut lab, &[runs(3)]);
     is_open(&mut lab, "nobody is connected");
     lab.connected = crate::connected_agents::ConnectedAgents::from([crate::testing::lab::agent_id()]);
-    let stopped = v1::Unit { active_state: "inactive".into(), sub_state: "dead".into(), ..failed(3) };
+    see(&mut lab, &[v1::Unit { main_status: Some(203), ..failed(4) }]);
+    is_open(&mut lab, "it failed again");
+    let stopped = v1::Unit { active_state: "inactive".into(), sub_state: "dead".into(), ..failed(4) };
     see(&mut lab, std::slice::from_ref(&stopped));
     is_open(&mut lab, "it may be on its way to be started");
     lab.pass(60);
@@ -401,7 +403,7 @@ fn silence_and_a_short_life_are_no_recovery_and_a_reset_is_one_that_says_so() {
     lab.settle();
     let over = lab.last(IncidentKind::UnitFailed);
     assert_eq!(over.state, IncidentState::Resolved);
-    assert!(over.reason.contains("does not run"), "{}", over.reason);
+    assert!(over.reason.contains("somebody reset or stopped it"), "{}", over.reason);
 }
 
 #[test]
@@ -417,6 +419,26 @@ fn one_that_is_told_of_no_more_is_over_only_when_its_agent_forgot_it() {
     lab.settle();
     let over = lab.last(IncidentKind::UnitFailed);
     assert!(over.reason.contains("does not tell any more"), "{}", over.reason);
+}
+
+/// A job of a timer has a new run each time, and is inactive between them.
+#[test]
+fn a_job_that_failed_once_is_over_with_a_run_that_did_not() {
+    let once =
+        v1::Unit { service_type: "oneshot".into(), triggered_by: vec!["web.timer".into()], ..failed(1) };
+    let mut lab = Lab::new();
+    see(&mut lab, std::slice::from_ref(&once));
+    lab.settle();
+    for run in 2..4 {
+        assert!(lab.open(IncidentKind::UnitFailed).is_open());
+        lab.pass(30);
+        let done = v1::Unit { active_state: "inactive".into(), sub_state: "dead".into(), ..failed(run) };
+        see(&mut lab, &[done]);
+        lab.settle();
+    }
+    let over = lab.last(IncidentKind::UnitFailed);
+    assert_eq!(over.state, IncidentState::Resolved);
+    assert!(over.reason.contains("has ended without failing"), "{}", over.reason);
 }
 
 /// Neither is anything waited for less, nor for a year.

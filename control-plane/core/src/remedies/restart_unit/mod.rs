@@ -9,7 +9,7 @@ use nimbus_protocol::action::{Body, MAY_START};
 use nimbus_protocol::{ObjectKind, v1};
 
 use super::{Answer, Consent, Draft, Footprint, Place, Remedy};
-use crate::causes::{ended, is_unwell};
+use crate::causes::ended;
 use crate::model::{ActionKind, Alternative, Incident, IncidentKind, Job, JobState, ObjectRef, Outlook};
 use crate::settings::{Settings, later};
 use crate::snapshot::Snapshot;
@@ -57,7 +57,7 @@ impl Remedy for RestartUnit {
         let name = incident.object.name();
         let facts = incident.scope.host().and_then(|agent| s.world.hosts.get(&agent));
         let unit = facts.and_then(|facts| facts.units.as_ref()).and_then(|units| units.units.get(name));
-        let (Some(facts), Some(unit)) = (facts, unit.filter(|unit| is_unwell(unit))) else {
+        let (Some(facts), Some(unit)) = (facts, unit.filter(|unit| unit.is_unwell())) else {
             return Answer::Wait(format!("{name} is failed no longer; over when that lasts"));
         };
         if let Err(unknown) = facts.units.as_ref().map_or(Ok(()), |units| units.fresh(s.now)) {
@@ -176,7 +176,7 @@ fn start(name: &str, unit: &Unit, facts: &HostFacts) -> Draft {
         changes: vec![
             format!("{name}: {} -> started, as by `systemctl start {name}`", unit.state()),
             "nothing that runs is in conflict with it and would be stopped, and all that it requires or wants itself runs already, as \
-             its agent says and reads again before the start"
+             its agent says and reads again before the start; what these pull in and what does not run systemd may start with it"
                 .to_owned(),
         ],
         rationale: rationale.to_owned(),

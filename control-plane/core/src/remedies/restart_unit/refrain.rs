@@ -133,7 +133,7 @@ fn not_by_itself(name: &str, unit: &Unit, look: &str) -> Option<String> {
         ));
     }
     let ended_well = unit.main.as_ref().is_none_or(|(code, status)| code == "exited" && *status == 0);
-    if ended_well && unit.result == "exit-code" {
+    if ended_well {
         return Some(format!(
             "the main process of {name} did not fail, but a command before or after it (ExecStartPre=, ExecStop= and their like): \
              {look} and put that right"
