@@ -237,7 +237,7 @@ fn files_of_the_nodes_are_refused_in_a_namespace_that_enforces_pod_security() {
     }
 }
 
-/// By the Pod Security Standards, each value that a level refuses; what the chart itself renders is taken by both.
+/// By the Pod Security Standards, values that a level refuses; what the chart itself renders is taken by both.
 #[test]
 fn every_value_that_pod_security_refuses_is_refused_where_its_level_is_enforced() {
     let judged = |enforced: &str, values: &str| {
@@ -268,6 +268,13 @@ fn every_value_that_pod_security_refuses_is_refused_where_its_level_is_enforced(
         ("podSecurityContext.runAsNonRoot=false", "podSecurityContext.runAsNonRoot", false),
         ("podSecurityContext.seccompProfile=null", "podSecurityContext.seccompProfile", false),
         ("podSecurityContext.seccompProfile.type=Unconfined", "podSecurityContext.seccompProfile", true),
+        ("securityContext.appArmorProfile.type=Unconfined", "securityContext.appArmorProfile", true),
+        (
+            "podSecurityContext.runAsNonRoot=false,securityContext.runAsNonRoot=true",
+            "podSecurityContext.runAsNonRoot",
+            false,
+        ),
+        ("securityContext.capabilities=x", "securityContext.capabilities.drop", false),
     ] {
         let refusal = format!("{names}: expected nothing that Pod Security refuses");
         assert!(
@@ -278,7 +285,11 @@ fn every_value_that_pod_security_refuses_is_refused_where_its_level_is_enforced(
         assert_eq!(judged("baseline", values).contains(&refusal), by_baseline, "{values}");
         assert!(!judged("privileged", values).contains("expected"), "{values}");
     }
-    for values in ["acting.actions={}", "extraVolumes[0].name=a,extraVolumes[0].emptyDir.medium=Memory"] {
+    for values in [
+        "acting.actions={}",
+        "extraVolumes[0].name=a,extraVolumes[0].emptyDir.medium=Memory",
+        "extraVolumes[0].name=a,extraVolumes[0].hostPath=null",
+    ] {
         assert!(!judged("restricted", values).contains("expected"), "{values}");
     }
 }

@@ -58,9 +58,11 @@ The ConfigMap that stops the agents goes by the DaemonSet's name: under another 
 {{- with include "nimbus-agent.leaseNamespace" . -}}
 {{- if ne . "kube-system" -}}{{- $_ := set $named . "lease.namespace" -}}{{- end -}}
 {{- end -}}
-{{- with (include "nimbus-agent.refusedBy" . | fromYaml).restricted -}}{{- $_ := set $named $.Release.Namespace . -}}{{- end -}}
-{{- range .Values.acting.namespaces -}}{{- $_ := set $named . "acting.namespaces" -}}{{- end -}}
 {{- $off := eq (toString .Values.acting.checkCluster) "false" -}}
+{{- if not $off -}}
+{{- with (include "nimbus-agent.refusedBy" . | fromYaml).restricted -}}{{- $_ := set $named $.Release.Namespace . -}}{{- end -}}
+{{- end -}}
+{{- range .Values.acting.namespaces -}}{{- $_ := set $named . "acting.namespaces" -}}{{- end -}}
 {{- if and (or $named .Values.acting.clusterUid) (not $off) -}}{{- dict "named" $named | toJson -}}{{- end -}}
 {{- end -}}
 

@@ -2,17 +2,18 @@
 
 {{- /*
 As YAML: for `baseline` and `restricted` the first value that a namespace which enforces that level refuses; nothing where it takes the
-pods. What the chart itself renders is taken by both. A container's own words count before the pod's.
+pods, as far as this looks: not at labels of SELinux, settings of the kernel, Windows and AppArmor by annotations, which `nimbus preflight`
+asks the cluster itself about. What the chart itself renders is taken by both.
 */ -}}
 {{- define "nimbus-agent.refusedBy" -}}
 {{- $baseline := list -}}
 {{- $restricted := list -}}
 {{- with include "nimbus-agent.hostAccess" . -}}{{- $baseline = append $baseline . -}}{{- end -}}
 {{- range .Values.extraVolumes -}}
-{{- if hasKey . "hostPath" -}}{{- $baseline = append $baseline "extraVolumes" -}}{{- end -}}
+{{- if .hostPath -}}{{- $baseline = append $baseline "extraVolumes" -}}{{- end -}}
 {{- $taken := list "name" "configMap" "csi" "downwardAPI" "emptyDir" "ephemeral" "persistentVolumeClaim" "projected" "secret" -}}
-{{- range $kind, $_ := . -}}
-{{- if not (has $kind $taken) -}}{{- $restricted = append $restricted "extraVolumes" -}}{{- end -}}
+{{- range $kind, $source := . -}}
+{{- if not (or (kindIs "invalid" $source) (has $kind $taken)) -}}{{- $restricted = append $restricted "extraVolumes" -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $container := default dict .Values.securityContext -}}
@@ -23,17 +24,19 @@ pods. What the chart itself renders is taken by both. A container's own words co
 {{- end -}}
 {{- $usual := list "AUDIT_WRITE" "CHOWN" "DAC_OVERRIDE" "FOWNER" "FSETID" "KILL" "MKNOD" "NET_BIND_SERVICE" "SETFCAP" "SETGID" "SETPCAP"
   "SETUID" "SYS_CHROOT" -}}
-{{- $capabilities := default dict $container.capabilities -}}
-{{- range $capabilities.add -}}
+{{- /* Of another form Kubernetes takes none. */ -}}
+{{- $capabilities := ternary $container.capabilities dict (kindIs "map" $container.capabilities) -}}
+{{- range ternary $capabilities.add list (kindIs "slice" $capabilities.add) -}}
 {{- if not (has . $usual) -}}{{- $baseline = append $baseline "securityContext.capabilities.add" -}}
 {{- else if ne . "NET_BIND_SERVICE" -}}{{- $restricted = append $restricted "securityContext.capabilities.add" -}}{{- end -}}
 {{- end -}}
-{{- if not (has "ALL" (default list $capabilities.drop)) -}}
+{{- if not (has "ALL" (ternary $capabilities.drop list (kindIs "slice" $capabilities.drop))) -}}
 {{- $restricted = append $restricted "securityContext.capabilities.drop" -}}
 {{- end -}}
 {{- if ne (toString $container.allowPrivilegeEscalation) "false" -}}
 {{- $restricted = append $restricted "securityContext.allowPrivilegeEscalation" -}}
 {{- end -}}
+{{- if eq (toString $pod.runAsNonRoot) "false" -}}{{- $restricted = append $restricted "podSecurityContext.runAsNonRoot" -}}{{- end -}}
 {{- $own := not (kindIs "invalid" $container.runAsNonRoot) -}}
 {{- if ne (toString (ternary $container.runAsNonRoot $pod.runAsNonRoot $own)) "true" -}}
 {{- $restricted = append $restricted (ternary "securityContext.runAsNonRoot" "podSecurityContext.runAsNonRoot" $own) -}}
@@ -44,8 +47,11 @@ pods. What the chart itself renders is taken by both. A container's own words co
 {{- $restricted = append $restricted (printf "%s.runAsUser" $name) -}}
 {{- end -}}
 {{- end -}}
-{{- if eq (toString (default dict $context.seccompProfile).type) "Unconfined" -}}
-{{- $baseline = append $baseline (printf "%s.seccompProfile" $name) -}}
+{{- range $field := list "seccompProfile" "appArmorProfile" -}}
+{{- $profile := index $context $field -}}
+{{- if kindIs "map" $profile -}}
+{{- if eq (toString $profile.type) "Unconfined" -}}{{- $baseline = append $baseline (printf "%s.%s" $name $field) -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if not (or $container.seccompProfile $pod.seccompProfile) -}}

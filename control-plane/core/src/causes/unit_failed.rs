@@ -17,6 +17,8 @@ pub(super) struct UnitFailed;
 
 /// For so long a unit has to run, in one run, until its incident is over.
 const STEADY: SignedDuration = SignedDuration::from_mins(1);
+/// An agent's word for a unit that systemd has not loaded.
+const NOT_LOADED: &str = "not-loaded";
 /// An agent remembers for a day which units were not well.
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(25);
 
@@ -77,13 +79,18 @@ impl Cause for UnitFailed {
         }
         // Whatever ran and ended meanwhile did not fail.
         let is_over = unit.active_state == "inactive" && units.well_for(unit) >= STEADY;
-        let (failed_at, failed_run) = &unit.unwell;
+        let failed_run = &unit.unwell.1;
+        let ran_since = !failed_run.is_empty() && !unit.run.is_empty() && unit.run != *failed_run;
         is_over.then(|| {
             let state = unit.state();
-            if unit.run == *failed_run {
-                format!("{name} is failed no longer and does not run: it is {state}, somebody reset or stopped it")
+            if ran_since {
+                format!("{name} was started since it failed, and has ended without failing: it is {state}")
+            } else if unit.load_state == NOT_LOADED {
+                format!("{name} is failed no longer and does not run: systemd has it loaded no more")
             } else {
-                format!("{name} was started since it failed last ({failed_at:.0}), and has ended without failing: it is {state}")
+                format!(
+                    "{name} is failed no longer and does not run: it is {state}, somebody reset or stopped it"
+                )
             }
         })
     }

@@ -97,7 +97,7 @@ pub struct Unit {
     pub restarting: bool,
     /// When the control plane first heard of it in this state and run.
     pub since: Timestamp,
-    /// When it was last told to be not well, and in which run; where it never was, when it was first heard of, and none.
+    /// Since when it has been told to be well, or now where it is not; and the run in which it was not, if there was one.
     pub unwell: (Timestamp, Vec<u8>),
 }
 
@@ -153,7 +153,9 @@ pub(super) fn take(before: &mut Option<HostUnits>, told: &v1::Units, now: Timest
         if unit.is_unwell() {
             unit.unwell = (now, unit.run.clone());
         } else if let Some(known) = known {
-            unit.unwell.clone_from(&known.unwell);
+            // Nobody says when it became well but the first picture of it.
+            let at = if known.is_unwell() { now } else { known.unwell.0 };
+            unit.unwell = (at, known.unwell.1.clone());
         }
         units.insert(one.name.clone(), unit);
     }

@@ -137,7 +137,6 @@ fn agents(fleet: &Fleet) -> AgentCounts {
 /// Most agents that a notice names.
 const MOST_NAMED: usize = 5;
 
-/// That agents were paused on their own side, which no pause of the control plane's says.
 /// What the settings need several people for, and nobody could approve, or what holds nowhere.
 async fn unmet_quorums(app: &App, fleet: &Fleet) -> Result<Vec<String>, ApiError> {
     let quorums = &app.settings.quorum;
@@ -154,6 +153,7 @@ async fn unmet_quorums(app: &App, fleet: &Fleet) -> Result<Vec<String>, ApiError
     Ok(quorum::unmet(quorums, &places, &people))
 }
 
+/// That agents were paused on their own side, which no pause of the control plane's says.
 fn paused_agents(fleet: &Fleet) -> Option<String> {
     let agents = fleet.docs.agents.iter().map(|agent| &agent.doc);
     let paused: Vec<&str> = agents

@@ -141,6 +141,9 @@ fn a_run_that_ended_before_its_main_process_is_not_judged_by_an_earlier_one() {
     assert_eq!((unit.main_code.as_str(), unit.main_status), ("", None));
     (facts.more.restart, facts.more.restarts, facts.more.left_inactive_us) = ("always".into(), Some(9), 250);
     assert!(!facts.more.gave_up(), "it may have been stopped while it began");
+    // Newer ones forget that process then.
+    let forgot = More { main_ran_us: (0, 0), ..facts.more.clone() };
+    assert!(forgot.may_have_been_stopped() && !forgot.gave_up());
     // A command before the main process that ran.
     facts.more.before_main_us = 90;
     assert!(!facts.more.ended_before_main() && facts.more.gave_up());

@@ -193,7 +193,12 @@ impl SystemBus {
                 take(&mut service, "ExecMainStartTimestampMonotonic")?,
                 take(&mut service, "ExecMainExitTimestampMonotonic")?,
             );
-            for name in ["ExecCondition", "ExecStartPre"] {
+            // systemd before 243 has no ExecCondition.
+            for name in ["ExecCondition", "ExecStartPre"]
+                .iter()
+                .filter(|name| service.contains_key(**name))
+                .collect::<Vec<_>>()
+            {
                 let commands: Vec<Ran> = take(&mut service, name)?;
                 let began = commands.iter().map(|ran| ran.4).max().unwrap_or(0);
                 more.before_main_us = more.before_main_us.max(began);

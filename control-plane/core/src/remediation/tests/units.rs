@@ -135,6 +135,8 @@ fn every_end_that_a_new_process_may_do_better_than_is_answered() {
         ("core-dump", "dumped", 11),
         ("watchdog", "killed", 6),
         ("oom-kill", "killed", 9),
+        // A worker was killed, and the main process ended as it was told to.
+        ("oom-kill", "exited", 0),
     ] {
         let mut lab = Lab::new();
         let unit = v1::Unit {
@@ -361,6 +363,9 @@ fn what_failed_beside_the_main_process_is_not_put_right_by_a_start() {
         let beside = v1::Unit { main_status, ..failed(1) };
         assert!(refrains(&[beside]).contains("ExecStartPre="));
     }
+    let finishes =
+        v1::Unit { result: "start-limit-hit".into(), gave_up: true, main_status: Some(0), ..failed(1) };
+    assert!(refrains(&[finishes]).contains("it finishes"));
     assert!(refrains(&[v1::Unit { restarting: true, ..runs(1) }]).contains("again and again by itself"));
 }
 
@@ -395,6 +400,8 @@ fn silence_and_a_short_life_are_no_recovery_and_a_reset_is_one_that_says_so() {
     lab.connected = crate::connected_agents::ConnectedAgents::from([crate::testing::lab::agent_id()]);
     see(&mut lab, &[v1::Unit { main_status: Some(203), ..failed(4) }]);
     is_open(&mut lab, "it failed again");
+    // What stays failed is told of seldom: how long it has been well is counted from the first word of that.
+    lab.pass(200);
     let stopped = v1::Unit { active_state: "inactive".into(), sub_state: "dead".into(), ..failed(4) };
     see(&mut lab, std::slice::from_ref(&stopped));
     is_open(&mut lab, "it may be on its way to be started");
@@ -404,6 +411,27 @@ fn silence_and_a_short_life_are_no_recovery_and_a_reset_is_one_that_says_so() {
     let over = lab.last(IncidentKind::UnitFailed);
     assert_eq!(over.state, IncidentState::Resolved);
     assert!(over.reason.contains("somebody reset or stopped it"), "{}", over.reason);
+}
+
+#[test]
+fn one_that_systemd_has_forgotten_was_started_by_nobody() {
+    let mut lab = Lab::new();
+    see(&mut lab, &[v1::Unit { main_status: Some(203), ..failed(1) }]);
+    lab.settle();
+    let gone = v1::Unit {
+        name: "web.service".into(),
+        load_state: "not-loaded".into(),
+        active_state: "inactive".into(),
+        sub_state: "dead".into(),
+        ..v1::Unit::default()
+    };
+    for _ in 0..2 {
+        see(&mut lab, std::slice::from_ref(&gone));
+        lab.settle();
+        lab.pass(61);
+    }
+    let over = lab.last(IncidentKind::UnitFailed);
+    assert!(over.reason.contains("loaded no more"), "{}", over.reason);
 }
 
 #[test]
@@ -429,7 +457,7 @@ fn a_job_that_failed_once_is_over_with_a_run_that_did_not() {
     let mut lab = Lab::new();
     see(&mut lab, std::slice::from_ref(&once));
     lab.settle();
-    for run in 2..4 {
+    for run in 2..5 {
         assert!(lab.open(IncidentKind::UnitFailed).is_open());
         lab.pass(30);
         let done = v1::Unit { active_state: "inactive".into(), sub_state: "dead".into(), ..failed(run) };

@@ -133,7 +133,15 @@ fn not_by_itself(name: &str, unit: &Unit, look: &str) -> Option<String> {
         ));
     }
     let ended_well = unit.main.as_ref().is_none_or(|(code, status)| code == "exited" && *status == 0);
-    if ended_well {
+    // systemd itself ended it: how its main process took that says nothing.
+    let by_systemd = matches!(unit.result.as_str(), "oom-kill" | "watchdog");
+    if ended_well && unit.result == "start-limit-hit" {
+        return Some(format!(
+            "{name} ended well again and again until systemd started it no more: it finishes, and a start would finish once more; \
+             {look} and let it stay, or give it Type=oneshot"
+        ));
+    }
+    if ended_well && !by_systemd {
         return Some(format!(
             "the main process of {name} did not fail, but a command before or after it (ExecStartPre=, ExecStop= and their like): \
              {look} and put that right"
