@@ -116,6 +116,10 @@ pub fn seen(action: &v1::RestartUnit, now: Option<&v1::Unit>, elapsed_ms: u64) -
         FAILED if same_run && elapsed_ms < BEGIN_MS && now.result == action.result => {
             Seen::Starting(format!("{name} is {state}, and systemd has not begun"))
         }
+        // It has begun a run since it was listed as failed: what that run comes to is not seen yet.
+        FAILED if matches!(now.result.as_str(), "" | "success") => {
+            Seen::Starting(format!("{name} was {state} a moment ago"))
+        }
         FAILED => Seen::Over(format!("expected {name} to run, found it failed again: {}", now.result)),
         _ => Seen::Left(format!(
             "expected {name} to run, found it {state}: somebody stopped it, or it ended by itself"
@@ -201,6 +205,8 @@ mod tests {
         assert!(matches!(seen(&now(FAILED, 1), 100), Seen::Starting(_)), "systemd has not begun");
         assert!(matches!(seen(&now(FAILED, 1), 5_000), Seen::Over(_)), "it never began");
         assert!(matches!(seen(&now(FAILED, 2), 100), Seen::Over(_)));
+        let between = v1::Unit { result: "success".into(), ..now(FAILED, 2) };
+        assert!(matches!(seen(&between, 100), Seen::Starting(_)), "the list is of a moment before the rest");
         let limit = v1::Unit { result: "start-limit-hit".into(), ..failed() };
         assert!(matches!(seen(&limit, 100), Seen::Over(_)), "it refused to begin");
         assert!(matches!(seen(&now("inactive", 2), 100), Seen::Left(_)));

@@ -126,8 +126,7 @@ impl SystemBus {
     pub async fn unit(&self, name: &str) -> Result<Option<UnitFacts>, BusError> {
         let found = self.units(&[], &[name.to_owned()]).await?.into_iter().find(|facts| facts.name == name);
         let Some(facts) = found else { return Ok(None) };
-        let more = self.more(&facts, true).await?;
-        Ok(more.map(|more| UnitFacts { more, ..facts }))
+        self.more(facts, true).await
     }
 
     /// systemd's word for the whole host, such as `running`.
@@ -144,7 +143,7 @@ impl SystemBus {
 
     /// What a unit is asked beside its states: of one that is well its run and the number of its restarts, and with `others` what
     /// else a start would stop and start. `None`: it is gone since it was listed.
-    pub async fn more(&self, facts: &UnitFacts, others: bool) -> Result<Option<More>, BusError> {
+    pub async fn more(&self, facts: UnitFacts, others: bool) -> Result<Option<UnitFacts>, BusError> {
         let more = if facts.is_unwell() || others {
             self.whole(facts, others).await
         } else {
@@ -156,18 +155,22 @@ impl SystemBus {
         }
     }
 
-    async fn brief(&self, facts: &UnitFacts) -> Result<More, BusError> {
+    async fn brief(&self, facts: UnitFacts) -> Result<UnitFacts, BusError> {
         let invocation_id = self.property(&facts.path, UNIT, "InvocationID").await?;
         let restarts = if facts.name.strip_suffix(".service").is_some() {
             Some(self.property(&facts.path, SERVICE, "NRestarts").await?)
         } else {
             None
         };
-        Ok(More { invocation_id, restarts, ..More::default() })
+        Ok(UnitFacts { more: More { invocation_id, restarts, ..More::default() }, ..facts })
     }
 
-    async fn whole(&self, facts: &UnitFacts, others: bool) -> Result<More, BusError> {
+    /// The states are read again with the rest: it may have begun a run since it was listed.
+    async fn whole(&self, mut facts: UnitFacts, others: bool) -> Result<UnitFacts, BusError> {
         let mut unit = self.all(&facts.path, UNIT).await?;
+        facts.load_state = take(&mut unit, "LoadState")?;
+        facts.active_state = take(&mut unit, "ActiveState")?;
+        facts.sub_state = take(&mut unit, "SubState")?;
         let mut more = More {
             invocation_id: take(&mut unit, "InvocationID")?,
             changed_us: take(&mut unit, "StateChangeTimestamp")?,
@@ -208,7 +211,7 @@ impl SystemBus {
             more.would_stop = self.would_stop(&mut unit).await?;
             more.would_start = self.would_start(&mut unit).await?;
         }
-        Ok(more)
+        Ok(UnitFacts { more, ..facts })
     }
 
     /// What is active and in conflict with it.

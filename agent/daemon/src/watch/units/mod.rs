@@ -95,17 +95,17 @@ async fn look(bus: &SystemBus, pictures: &Pictures, policy: &Policy) -> Result<(
     let of_policy = patterns(bus, policy.named_units()).await?;
     let mut chosen = pictures.choose(unwell, remembered, of_policy);
     let mut units = Vec::with_capacity(chosen.units.len());
-    for mut facts in chosen.units {
-        if facts.load_state != NOT_LOADED {
-            // What a start would do to others is asked only of those that may be started at all.
-            let others = facts.is_unwell() && policy.restarts(&facts.name).is_ok();
-            let Some(more) = bus.more(&facts, others).await? else {
-                chosen.not_listed += 1;
-                continue;
-            };
-            facts.more = more;
+    for facts in chosen.units {
+        if facts.load_state == NOT_LOADED {
+            units.push(facts);
+            continue;
         }
-        units.push(facts);
+        // What a start would do to others is asked only of those that may be started at all.
+        let others = facts.is_unwell() && policy.restarts(&facts.name).is_ok();
+        match bus.more(facts, others).await? {
+            Some(facts) => units.push(facts),
+            None => chosen.not_listed += 1,
+        }
     }
     chosen.units = units;
     Ok((chosen, state))
