@@ -44,9 +44,8 @@ impl ActionRules for v1::RestartUnit {
         require(found, 3, told.is_some_and(|ago| ago < 420), || {
             format!("how {name} is was told {told:?} s ago, and is not known now")
         });
-        let busy =
-            ["initializing", "starting", "stopping", "maintenance"].contains(&all.system_state.as_str());
-        require(found, 10, !busy, || format!("the host is {}", all.system_state));
+        let up = ["running", "degraded"].contains(&all.system_state.as_str());
+        require(found, 10, up, || format!("the host is {:?}, and not known to be up", all.system_state));
         require(found, 3, unit.active_state == "failed", || format!("{name} is not failed"));
         let same = !self.failed_invocation.is_empty() && unit.run == self.failed_invocation;
         require(found, 3, same && unit.result == self.result, || {

@@ -66,12 +66,16 @@ fn of_others(facts: &UnitFacts) -> Option<(&'static str, String)> {
     Some(("starts_others", format!("a start of {name} would start {other} too, which does not run")))
 }
 
-/// Whether nothing is to be begun on the host now, by systemd's word for all of it.
+/// Whether nothing is to be begun on the host now, by systemd's word for all of it. Only a host that is up by a word
+/// known here is started on: `offline`, `unknown` and whatever a later systemd says are no leave.
 fn host_is_busy(system_state: &str) -> Option<String> {
     match system_state {
         "initializing" | "starting" => Some("the host is starting, and systemd goes on with it".to_owned()),
         "stopping" => Some("the host is going down".to_owned()),
         "maintenance" => Some("the host is in maintenance: a person is at its console".to_owned()),
-        _ => None,
+        "running" | "degraded" => None,
+        other => Some(format!(
+            "expected a host that is up, `running` or `degraded` by systemd's word, found: {other:?}"
+        )),
     }
 }

@@ -96,6 +96,8 @@ fn whatever_is_in_the_way_is_named() {
         (failed("web.service"), "stopping", "host"),
         (failed("web.service"), "starting", "host"),
         (failed("web.service"), "maintenance", "host"),
+        (failed("web.service"), "unknown", "host"),
+        (failed("web.service"), "", "host"),
         (failed("other.service"), "running", "policy"),
     ] {
         assert_eq!(message(facts.clone(), state, &may_start).obstacle, expected, "{facts:?}");

@@ -260,6 +260,20 @@ fn several_that_fail_at_once_have_a_cause_that_they_share() {
     assert_eq!(lab.settle().len(), 2);
 }
 
+/// The agent's word for it is `host`, and systemd's own is checked beside it: none that is not known to be up is leave.
+#[test]
+fn on_a_host_that_is_not_known_to_be_up_nothing_is_started() {
+    for state in ["starting", "stopping", "maintenance", "offline", "unknown", ""] {
+        let mut lab = Lab::new();
+        for _ in 0..6 {
+            let all = v1::Units { system_state: state.into(), units: vec![failed(1)], not_listed: 0 };
+            lab.see_host(Body::Units(all));
+            assert!(lab.settle().is_empty(), "{state:?}");
+            lab.pass(60);
+        }
+    }
+}
+
 #[test]
 fn on_a_full_disk_nothing_is_started() {
     let mut lab = Lab::new();
