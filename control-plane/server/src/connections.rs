@@ -106,6 +106,12 @@ impl Connection {
         self.trusted.store(true, Ordering::Release);
     }
 
+    /// Whether it was closed for another one.
+    #[cfg(test)]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closing.is_cancelled()
+    }
+
     /// `stream`, which ends when this connection is closed for another one.
     pub(crate) fn guard(&self, stream: TcpStream) -> Guarded {
         Guarded { stream, closing: Box::pin(self.closing.clone().cancelled_owned()), closed: false }

@@ -6,29 +6,27 @@
 //! answered. HTTP/2 is not spoken: the HTTP library closes an HTTP/1 connection on which
 //! nothing is asked, and an HTTP/2 one never, as long as its peer answers pings.
 
-use std::future::{Ready, ready};
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::middleware::AddExtension;
-use axum::{Extension, Router};
-use axum_server::accept::{Accept, DefaultAcceptor};
+use axum::Router;
+use axum_server::accept::DefaultAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
-use futures::future::Either;
 use hyper_util::rt::TokioTimer;
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-use tower::Layer as _;
 
 use crate::ca::Leaf;
 use crate::config::Config;
-use crate::connections::{Connections, Guarded, Place};
+use crate::connections::Connections;
 use crate::error::StartError;
 use crate::own_threads::OwnThreads;
 use crate::tls;
+
+mod placed;
+
+use placed::{Guarding, Placing};
 
 /// What a connection may cost before there is a request.
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +78,10 @@ impl Running {
         let address = listener.local_addr().map_err(wrong)?;
         let threads = OwnThreads::start("operators", THREADS).map_err(wrong)?;
         let inside = threads.enter();
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let service = Placing::new(
+            router.into_make_service_with_connect_info::<SocketAddr>(),
+            Connections::new(bounds.connections, bounds.each),
+        );
         let handle = Handle::new();
         let serving = handle.clone();
         let tls = config.rest_is_tls();
@@ -93,13 +94,13 @@ impl Running {
             let inner = RustlsAcceptor::new(config).handshake_timeout(bounds.patience);
             let server = bounds.set(axum_server::from_tcp(listener).map_err(wrong)?).handle(serving);
             // After the acceptor, which makes a server that speaks both again.
-            let server = server.acceptor(Bounded::new(inner, bounds)).http1_only();
+            let server = server.acceptor(Guarding(inner)).http1_only();
             tokio::spawn(async move { ended(server.serve(service).await) })
         } else {
             let server = bounds.set(axum_server::from_tcp(listener).map_err(wrong)?).handle(serving);
             let inner = DefaultAcceptor::new();
             // After the acceptor, which makes a server that speaks both again.
-            let server = server.acceptor(Bounded::new(inner, bounds)).http1_only();
+            let server = server.acceptor(Guarding(inner)).http1_only();
             tokio::spawn(async move { ended(server.serve(service).await) })
         };
         drop(inside);
@@ -133,38 +134,6 @@ impl Bounds {
     }
 }
 
-/// Accepts connections within the bounds.
-#[derive(Clone)]
-struct Bounded<A> {
-    inner: A,
-    connections: Connections,
-}
-
-impl<A> Bounded<A> {
-    /// Connections through `inner`, within `bounds`.
-    fn new(inner: A, bounds: Bounds) -> Self {
-        Self { inner, connections: Connections::new(bounds.connections, bounds.each) }
-    }
-}
-
-impl<A, S> Accept<TcpStream, S> for Bounded<A>
-where
-    A: Accept<Guarded, AddExtension<S, Place>>,
-{
-    type Stream = A::Stream;
-    type Service = A::Service;
-    type Future = Either<Ready<io::Result<(Self::Stream, Self::Service)>>, A::Future>;
-
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let place = stream.peer_addr().ok().and_then(|peer| self.connections.open(peer.ip()));
-        let Some(place) = place else {
-            return Either::Left(ready(Err(io::Error::other("too many connections"))));
-        };
-        let stream = place.guard(stream);
-        Either::Right(self.inner.accept(stream, Extension(Arc::new(place)).layer(service)))
-    }
-}
-
 fn ended(served: std::io::Result<()>) {
     if let Err(error) = served {
         tracing::error!(%error, "REST is no longer served");
@@ -173,10 +142,13 @@ fn ended(served: std::io::Result<()>) {
 
 #[cfg(test)]
 mod tests {
+    use axum::Extension;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
 
     use super::*;
     use crate::ca::Authority;
+    use crate::connections::Place;
 
     /// Serves one path within `bounds`, plain or with TLS.
     fn serve(bounds: Bounds, tls: bool, dir: &std::path::Path) -> Running {

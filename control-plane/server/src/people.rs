@@ -18,33 +18,36 @@ pub struct People(RwLock<Option<BTreeMap<String, AccessToken>>>);
 impl People {
     /// The one of this id that is not revoked.
     pub async fn find(&self, store: &Store, id: &str) -> Result<Option<AccessToken>, StoreError> {
-        if let Some(all) = &*self.0.read().await {
-            return Ok(all.get(id).cloned());
-        }
-        let mut kept = self.0.write().await;
-        if kept.is_none() {
-            *kept = Some(read(store).await?);
-        }
-        Ok(kept.as_ref().and_then(|all| all.get(id).cloned()))
+        self.look(store, |all| all.get(id).cloned()).await
     }
 
     /// A word of everybody whose token can be used now.
     pub async fn words(&self, store: &Store, now: Timestamp) -> Result<Vec<Word>, StoreError> {
-        if self.0.read().await.is_none() {
-            let mut kept = self.0.write().await;
-            if kept.is_none() {
-                *kept = Some(read(store).await?);
-            }
-        }
-        let kept = self.0.read().await;
-        let usable = kept.iter().flat_map(BTreeMap::values).filter(|token| token.expires_at > now);
         let word = |token: &AccessToken| Word {
             by: token.name.clone(),
             groups: token.groups.clone(),
             at: now,
             reason: String::new(),
         };
-        Ok(usable.map(word).collect())
+        let usable = |token: &&AccessToken| token.expires_at > now;
+        self.look(store, |all| all.values().filter(usable).map(word).collect()).await
+    }
+
+    /// What is to be seen in all of them, which are read where they were not yet.
+    async fn look<T>(
+        &self,
+        store: &Store,
+        see: impl FnOnce(&BTreeMap<String, AccessToken>) -> T,
+    ) -> Result<T, StoreError> {
+        if let Some(all) = &*self.0.read().await {
+            return Ok(see(all));
+        }
+        let mut kept = self.0.write().await;
+        let all = match kept.take() {
+            Some(all) => all,
+            None => read(store).await?,
+        };
+        Ok(see(kept.insert(all)))
     }
 
     /// One that was revoked.

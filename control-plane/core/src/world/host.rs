@@ -186,7 +186,11 @@ impl HostFacts {
             }
             Body::File(file) => self.file(observed_at, file),
             // By the control plane's clock: of a host whose clock is behind, nothing is taken for older than it is.
-            Body::Units(told) => units::take(&mut self.units, told, self.heard_at.unwrap_or(observed_at)),
+            Body::Units(told) => {
+                units::take(&mut self.units, told, self.heard_at.unwrap_or(observed_at));
+                // That it was told once more is news, too: what lasted may be over.
+                true
+            }
             Body::Sync(mark) if mark.kind == FILES => self.mark(mark.phase()),
             // What is not of a host: an object that an agent reports without naming its cluster is not kept.
             Body::Sync(_)

@@ -142,7 +142,7 @@ impl Unit {
 }
 
 /// Takes the picture of an agent that reached the control plane now.
-pub(super) fn take(before: &mut Option<HostUnits>, told: &v1::Units, now: Timestamp) -> bool {
+pub(super) fn take(before: &mut Option<HostUnits>, told: &v1::Units, now: Timestamp) {
     let mut units = BTreeMap::new();
     for one in &told.units {
         let mut unit = unit(one, now);
@@ -165,8 +165,6 @@ pub(super) fn take(before: &mut Option<HostUnits>, told: &v1::Units, now: Timest
         not_listed: told.not_listed,
         told_at: Some(now),
     });
-    // That it was told once more is news, too: what lasted may be over.
-    true
 }
 
 fn unit(told: &v1::Unit, now: Timestamp) -> Unit {
@@ -253,7 +251,7 @@ mod tests {
     fn since_when_it_is_so_begins_anew_with_another_state_or_run() {
         let mut kept = None;
         let mut since = |units: v1::Units, second: i64| {
-            assert!(take(&mut kept, &units, at(second)));
+            take(&mut kept, &units, at(second));
             kept.as_ref().unwrap().units["web.service"].since
         };
         assert_eq!(since(told("failed", "failed", 1), 10), at(10));

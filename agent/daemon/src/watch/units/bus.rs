@@ -267,7 +267,7 @@ impl SystemBus {
     {
         let connection = self.connection().await?;
         let asked = connection.call_method(Some(SYSTEMD), path, Some(interface), method, body);
-        // The library's own limit ends with the runtime's timer as this one does; this one holds whatever it does.
+        // The library itself waits for an answer without end.
         let answered = match tokio::time::timeout(ANSWER, asked).await {
             Ok(answered) => answered.and_then(|reply| reply.body().deserialize::<T>()),
             Err(_) => Err(zbus::Error::Failure(format!("no answer to {method} within {ANSWER:?}"))),
