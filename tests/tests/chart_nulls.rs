@@ -244,9 +244,19 @@ fn what_both_charts_have_is_the_same_in_both() {
     let text = |chart: Chart, file: &str| {
         std::fs::read_to_string(repository().unwrap().join(chart.folder).join(file)).unwrap()
     };
-    for name in
-        ["cidr", "figures", "forms", "image", "labels", "mounts", "placement", "release", "rules", "yours"]
-    {
+    for name in [
+        "cidr",
+        "figures",
+        "forms",
+        "image",
+        "labels",
+        "mounts",
+        "placement",
+        "pod_security",
+        "release",
+        "rules",
+        "yours",
+    ] {
         let file = format!("templates/_check_{name}.tpl");
         let of = |chart: Chart| text(chart, &file).replace(&format!("\"{chart}."), "\"");
         let (plane, agent) = (of(PLANE), of(AGENT));

@@ -237,23 +237,29 @@ fn files_of_the_nodes_are_refused_in_a_namespace_that_enforces_pod_security() {
     }
 }
 
-/// By the Pod Security Standards, values that a level refuses; what the chart itself renders is taken by both.
+/// What the charts say in a namespace that enforces this level, with these values.
+fn in_namespace_that_enforces(chart: Chart, enforced: &str, values: &str) -> String {
+    let own = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": enforced}}});
+    // As the chart asks the cluster: for nothing where `restricted` takes the values.
+    let (asks, judge) = if chart == AGENT {
+        let named = format!("(include \"{AGENT}.asks\" . | fromYaml).named");
+        let judge =
+            format!("\"{AGENT}.check.found\" (dict \"root\" . \"named\" {named} \"found\" .Values.found)");
+        (named, judge)
+    } else {
+        let asks = format!("(include \"{chart}.refusedBy\" . | fromYaml).restricted");
+        (asks, format!("\"{chart}.check.enforced\" (dict \"root\" . \"namespace\" .Values.found.ops)"))
+    };
+    let judge = format!("if {asks} -}}}}{{{{ include {judge} }}}}{{{{- end");
+    let found = format!("found={}", json!({"kube-system": {"metadata": {"uid": "u"}}, "ops": own}));
+    asked(chart, &judge, &["--set-json", &found, "--set", values]).unwrap()
+}
+
+/// By the Pod Security Standards, values that a level refuses; what the charts themselves render is taken by both.
 #[test]
 fn every_value_that_pod_security_refuses_is_refused_where_its_level_is_enforced() {
-    let judged = |enforced: &str, values: &str| {
-        let namespaces = json!({
-            "kube-system": {"metadata": {"uid": "u"}},
-            "ops": {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": enforced}}},
-        });
-        let named = format!("(include \"{AGENT}.asks\" . | fromYaml).named");
-        let judge = format!("(dict \"root\" . \"named\" {named} \"found\" .Values.found)");
-        let judge = format!("if {named} -}}}}{{{{ include \"{AGENT}.check.found\" {judge} }}}}{{{{- end");
-        let found = format!("found={namespaces}");
-        asked(AGENT, &judge, &["--set-json", &found, "--set", values]).unwrap()
-    };
     let hosts = "extraVolumes[0].name=a,extraVolumes[0].hostPath.path=/x";
-    for (values, names, by_baseline) in [
-        ("hostAccess.units=true", "hostAccess.units", true),
+    let of_both = [
         (hosts, "extraVolumes", true),
         ("extraVolumes[0].name=a,extraVolumes[0].nfs.server=x", "extraVolumes", false),
         (
@@ -275,22 +281,23 @@ fn every_value_that_pod_security_refuses_is_refused_where_its_level_is_enforced(
             false,
         ),
         ("securityContext.capabilities=x", "securityContext.capabilities.drop", false),
-    ] {
+    ];
+    let of_one = [(AGENT, ("hostAccess.units=true", "hostAccess.units", true))];
+    let of_each = [PLANE, AGENT].into_iter().flat_map(|chart| of_both.map(|case| (chart, case)));
+    for (chart, (values, names, by_baseline)) in of_each.chain(of_one) {
+        let judged = |enforced| in_namespace_that_enforces(chart, enforced, values);
         let refusal = format!("{names}: expected nothing that Pod Security refuses");
-        assert!(
-            judged("restricted", values).contains(&refusal),
-            "{values}: {}",
-            judged("restricted", values)
-        );
-        assert_eq!(judged("baseline", values).contains(&refusal), by_baseline, "{values}");
-        assert!(!judged("privileged", values).contains("expected"), "{values}");
+        assert!(judged("restricted").contains(&refusal), "{chart}, {values}: {}", judged("restricted"));
+        assert_eq!(judged("baseline").contains(&refusal), by_baseline, "{chart}, {values}");
+        assert!(!judged("privileged").contains("expected"), "{chart}, {values}");
     }
-    for values in [
-        "acting.actions={}",
-        "extraVolumes[0].name=a,extraVolumes[0].emptyDir.medium=Memory",
-        "extraVolumes[0].name=a,extraVolumes[0].hostPath=null",
-    ] {
-        assert!(!judged("restricted", values).contains("expected"), "{values}");
+    let volumes = ["emptyDir.medium=Memory", "hostPath=null"];
+    let volumes = volumes.map(|source| format!("extraVolumes[0].name=a,extraVolumes[0].{source}"));
+    let of_both = [volumes[0].as_str(), volumes[1].as_str(), "extraArgs={}"];
+    let of_each = [PLANE, AGENT].into_iter().flat_map(|chart| of_both.map(|values| (chart, values)));
+    for (chart, values) in of_each.chain([(AGENT, "acting.actions={}")]) {
+        let said = in_namespace_that_enforces(chart, "restricted", values);
+        assert!(!said.contains("expected"), "{chart}, {values}: {said}");
     }
 }
 

@@ -107,7 +107,7 @@
 {{- end -}}
 
 {{- /* Which value gives the pods something of their nodes? Nothing where none does. */ -}}
-{{- define "nimbus-agent.hostAccess" -}}
+{{- define "nimbus-agent.ofTheNode" -}}
 {{- with .Values.hostAccess -}}{{- if .files -}}hostAccess.files{{- else if .units -}}hostAccess.units{{- end -}}{{- end -}}
 {{- end -}}
 

@@ -80,12 +80,7 @@ before anything else where it is not there (--create-namespace).
 {{- range $name, $value := .named -}}
 {{- $namespace := get $.found $name | default dict -}}
 {{- if eq $name $.root.Release.Namespace -}}
-{{- $enforced := dig "metadata" "labels" "pod-security.kubernetes.io/enforce" "" $namespace -}}
-{{- with index (include "nimbus-agent.refusedBy" $.root | fromYaml) $enforced -}}
-{{- include "nimbus-agent.wrong" (list . "nothing that Pod Security refuses in the namespace of the release"
-  (printf "%s, which enforces %s" (quote $name) (quote $enforced))
-  "install into a namespace of the agents alone, first: kubectl create namespace NAME; kubectl label namespace NAME pod-security.kubernetes.io/enforce=privileged") -}}
-{{- end -}}
+{{- include "nimbus-agent.check.enforced" (dict "root" $.root "namespace" $namespace) -}}
 {{- else if not $namespace -}}
 {{- include "nimbus-agent.wrong" (list $value "namespaces that are there" (printf "no %s in this cluster" (quote $name))
   (printf "correct it, or run first: kubectl create namespace %s" $name)) -}}

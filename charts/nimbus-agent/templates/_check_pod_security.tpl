@@ -1,4 +1,16 @@
-{{- /* Which values Pod Security refuses, by the Pod Security Standards of Kubernetes 1.25 and later. See _check_cluster.tpl. */ -}}
+{{- /* Which values Pod Security refuses, by the Pod Security Standards of Kubernetes 1.25 and later. */ -}}
+
+{{- /*
+Judges the release's `namespace`, as the cluster has it. Helm would say that the release is deployed, and no pod would ever be made.
+*/ -}}
+{{- define "nimbus-agent.check.enforced" -}}
+{{- $enforced := dig "metadata" "labels" "pod-security.kubernetes.io/enforce" "" .namespace -}}
+{{- with index (include "nimbus-agent.refusedBy" .root | fromYaml) $enforced -}}
+{{- include "nimbus-agent.wrong" (list . "nothing that Pod Security refuses in the namespace of the release"
+  (printf "%s, which enforces %s" (quote $.root.Release.Namespace) (quote $enforced))
+  "leave it out, or install into a namespace of its own, first: kubectl create namespace NAME; kubectl label namespace NAME pod-security.kubernetes.io/enforce=privileged") -}}
+{{- end -}}
+{{- end -}}
 
 {{- /*
 As YAML: for `baseline` and `restricted` the first value that a namespace which enforces that level refuses; nothing where it takes the
@@ -8,7 +20,7 @@ asks the cluster itself about. What the chart itself renders is taken by both.
 {{- define "nimbus-agent.refusedBy" -}}
 {{- $baseline := list -}}
 {{- $restricted := list -}}
-{{- with include "nimbus-agent.hostAccess" . -}}{{- $baseline = append $baseline . -}}{{- end -}}
+{{- with include "nimbus-agent.ofTheNode" . -}}{{- $baseline = append $baseline . -}}{{- end -}}
 {{- range .Values.extraVolumes -}}
 {{- if .hostPath -}}{{- $baseline = append $baseline "extraVolumes" -}}{{- end -}}
 {{- $taken := list "name" "configMap" "csi" "downwardAPI" "emptyDir" "ephemeral" "persistentVolumeClaim" "projected" "secret" -}}

@@ -1,6 +1,6 @@
-//! The control plane is lost with its keys and its database, and its backup serves elsewhere: in another namespace, on another
-//! database, at the address that the agents know. This is what is done in another cluster too; what a person does there with the name
-//! or the load balancer, which nobody here has, a Service with the former address does.
+//! The control plane is lost with its keys and its database, and its backup serves in another cluster: on a node of its own, on another
+//! database, at the address that the agents know. What a person does with the name or the load balancer, which nobody here has, a
+//! Service with the former address does: it leads to the pods of the other cluster, which are in the same network.
 
 use std::path::Path;
 
@@ -8,19 +8,45 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::backup::{Shelf, text};
-use super::site::{CONTROL_PLANE, Site};
+use super::site::{CONTROL_PLANE, NAMESPACE, Site};
 use super::story::{Clock, LIMIT, the_operator_is_answered};
+use crate::rig::Cluster;
+use crate::rig::real_node::RealNode;
 use crate::wait::{Seen, wait_for};
 
-/// Where the backup is restored.
-pub const ELSEWHERE: &str = "elsewhere";
+/// The namespace in the other cluster.
+const ELSEWHERE: &str = "elsewhere";
+/// The Service at the address that agents know.
+const FORMER: &str = "former-address";
 /// Its keys, as `nimbus backup restore` writes them.
 const RESTORED: &str = "/run/nimbus-restored";
 /// The files of the Secret that the chart mounts.
 const KEYS: [&str; 4] = ["ca.pem", "ca.key", "job.key", "operator.token"];
 
+/// The other cluster.
+pub struct Elsewhere {
+    cluster: Cluster,
+    _node: RealNode,
+}
+
+impl Elsewhere {
+    /// kubectl in the release's namespace there.
+    pub async fn kubectl(&self, words: &[&str]) -> anyhow::Result<String> {
+        self.cluster.kubectl(&[&["-n", ELSEWHERE], words].concat()).await
+    }
+
+    /// Removes the release, and the Service that led there.
+    pub async fn uninstall(&self, site: &Site) -> anyhow::Result<()> {
+        let words = ["uninstall", CONTROL_PLANE, "--wait", "--timeout", "2m"];
+        site.helm_at((&self.cluster, ELSEWHERE), &words).await?;
+        site.kubectl(&["delete", "service", FORMER]).await?;
+        // Nobody but the one who made it removes it: it was not made for a selector.
+        site.kubectl(&["delete", "endpointslice", FORMER, "--ignore-not-found"]).await.map(drop)
+    }
+}
+
 /// Loses everything but the backup of this number, which is made first, and restores it.
-pub async fn restore(site: &Site, shelf: &Shelf, number: usize, values: &Value) -> anyhow::Result<()> {
+pub async fn restore(site: &Site, shelf: &Shelf, number: usize, values: &Value) -> anyhow::Result<Elsewhere> {
     let backup = shelf.one_is_made(site, number, "postgresql").await?;
     let before = agent(&site.nimbus(&["agents", "list"]).await?).context("the agent before")?;
     let service = format!("{CONTROL_PLANE}-agents");
@@ -30,22 +56,26 @@ pub async fn restore(site: &Site, shelf: &Shelf, number: usize, values: &Value) 
     site.lose_database()?;
 
     let clock = Clock::start(site);
+    let (cluster, node) = site.another_cluster(ELSEWHERE).await.context("another cluster")?;
+    let elsewhere = Elsewhere { cluster, _node: node };
+    clock.say("another cluster with a node, until it is ready");
+    let clock = Clock::start(site);
     let url = site.another_database()?;
     let words = ["backup", "restore", &text(&backup), "--data-dir", RESTORED, "--database", &url];
     site.nimbus(&[&words[..], &["--identity", &shelf.key()]].concat()).await?;
-    site.restricted_namespace(ELSEWHERE).await?;
     let files = KEYS.map(|name| format!("--from-file={RESTORED}/{name}"));
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let secret = ["create", "secret", "generic"];
-    site.kubectl_in(ELSEWHERE, &[&secret[..], &["nimbus-keys"], &files].concat()).await?;
+    elsewhere.kubectl(&[&secret[..], &["nimbus-keys"], &files].concat()).await?;
     let url = format!("--from-literal=url={url}");
-    site.kubectl_in(ELSEWHERE, &[&secret[..], &["nimbus-database", &url]].concat()).await?;
+    elsewhere.kubectl(&[&secret[..], &["nimbus-database", &url]].concat()).await?;
     let mut values = values.clone();
-    // The claim is in the former namespace.
+    // The claim is in the former cluster.
     values["backup"] = json!({"enabled": false});
-    site.install_in(ELSEWHERE, CONTROL_PLANE, &values).await?;
-    take_over_address(site, &service, &address).await?;
-    site.know_control_plane((ELSEWHERE, CONTROL_PLANE), Path::new(RESTORED)).await?;
+    site.install_at((&elsewhere.cluster, ELSEWHERE), CONTROL_PLANE, &values).await?;
+    take_over_address(site, &elsewhere, &address).await?;
+    let name = format!("{CONTROL_PLANE}.{ELSEWHERE}.svc");
+    site.know_control_plane_at(&address, &name, Path::new(RESTORED))?;
     the_operator_is_answered(site).await?;
     wait_for("the same agent to be back", LIMIT, || async {
         let agents = site.nimbus(&["agents", "list"]).await?;
@@ -53,12 +83,12 @@ pub async fn restore(site: &Site, shelf: &Shelf, number: usize, values: &Value) 
         Ok(Seen::when(is_back.then_some(()), format!("{before} of {agents}")))
     })
     .await?;
-    clock.say("everything is lost, until the backup serves in another namespace and the agent is back");
+    clock.say("everything is lost, until the backup serves in another cluster and the agent is back");
     let rows = site.nimbus(&["audit", "--action", "backup.restored"]).await?;
     anyhow::ensure!(rows["items"].as_array().is_some_and(|rows| rows.len() == 1), "the audit log: {rows}");
     let verified = site.nimbus(&["audit", "verify"]).await?;
     anyhow::ensure!(verified["valid"] == true, "the audit log: {verified}");
-    Ok(())
+    Ok(elsewhere)
 }
 
 /// The id of the one agent that is connected.
@@ -69,16 +99,38 @@ fn agent(agents: &Value) -> Option<String> {
     one["id"].as_str().map(str::to_owned)
 }
 
-/// One more Service like this one, at the address that agents know.
-async fn take_over_address(site: &Site, service: &str, address: &str) -> anyhow::Result<()> {
-    let said = site.kubectl_in(ELSEWHERE, &["get", "service", service, "-o", "json"]).await?;
-    let of: Value = serde_json::from_str(&said)?;
-    let spec = json!({
-        "clusterIP": address, "selector": of["spec"]["selector"], "ports": of["spec"]["ports"],
+/// A Service at the address that agents know, for those pods elsewhere that are ready.
+async fn take_over_address(site: &Site, elsewhere: &Elsewhere, address: &str) -> anyhow::Result<()> {
+    let name = format!("app.kubernetes.io/name={CONTROL_PLANE}");
+    let pods: Value =
+        serde_json::from_str(&elsewhere.kubectl(&["get", "pods", "-l", &name, "-o", "json"]).await?)?;
+    let is_ready = |pod: &&Value| {
+        let conditions = pod["status"]["conditions"].as_array();
+        conditions.into_iter().flatten().any(|it| it["type"] == "Ready" && it["status"] == "True")
+    };
+    let ready = pods["items"].as_array().context("pods")?.iter().filter(is_ready);
+    let endpoints: Vec<Value> = ready
+        .map(|pod| json!({"addresses": [pod["status"]["podIP"]], "conditions": {"ready": true}}))
+        .collect();
+    anyhow::ensure!(!endpoints.is_empty(), "no pod is ready: {pods}");
+    let port =
+        |name: &str, protocol: &str, port: u16| json!({"name": name, "protocol": protocol, "port": port});
+    let ports =
+        json!(
+            [port("agents", "UDP", 7071), port("agents-tcp", "TCP", 7071), port("operators", "TCP", 7070),]
+        );
+    let labels = json!({"kubernetes.io/service-name": FORMER});
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": FORMER},
+        "spec": {"clusterIP": address, "ports": ports},
     });
-    let metadata = json!({"name": "former-address", "namespace": ELSEWHERE});
-    let object = json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec});
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {"name": FORMER, "labels": labels},
+        "addressType": "IPv4", "endpoints": endpoints, "ports": ports,
+    });
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [service, slice]});
     let file = tempfile::NamedTempFile::new()?;
-    std::fs::write(file.path(), object.to_string())?;
-    site.kubectl_in(ELSEWHERE, &["apply", "-f", &text(file.path())]).await.map(drop)
+    std::fs::write(file.path(), list.to_string())?;
+    site.kubectl_in(NAMESPACE, &["apply", "-f", &text(file.path())]).await.map(drop)
 }

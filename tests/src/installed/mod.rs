@@ -1,6 +1,6 @@
 //! What a platform team does with Nimbus, on a real node: both charts are installed with the real helm, the agent joins by its
 //! service account, a crash-looping pod is healed, the leading control plane is killed, both charts are upgraded and rolled
-//! back; everything is lost and a backup restored elsewhere; both are removed; and `nimbus enterprise deploy` installs and
+//! back; everything is lost and a backup restored in another cluster; both are removed; and `nimbus enterprise deploy` installs and
 //! undoes all of it by itself. Before all that a control plane on SQLite is installed and removed.
 //!
 //! The images hold the programs of this build, or those of a release, when `NIMBUS_RELEASE` names the directory of one. The

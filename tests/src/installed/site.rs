@@ -117,6 +117,14 @@ impl Site {
         self.cluster.namespace(name, &restricted()).await.map(drop)
     }
 
+    /// Another cluster, with one node that has the control plane's image and one such namespace.
+    pub async fn another_cluster(&self, namespace: &str) -> anyhow::Result<(Cluster, RealNode)> {
+        let (cluster, node) = RealNode::start_beside(LONGEST_BACK_OFF).await?;
+        self.parts.import(&node, CONTROL_PLANE)?;
+        cluster.namespace(namespace, &restricted()).await?;
+        Ok((cluster, node))
+    }
+
     /// An address of a new database, with a password, as pods reach it.
     pub fn database(&self) -> anyhow::Result<String> {
         self.postgres.sql("postgres", "CREATE ROLE nimbus LOGIN PASSWORD 'not-a-secret'")?;
@@ -157,9 +165,18 @@ impl Site {
 
     /// helm in a namespace.
     pub async fn helm_in(&self, namespace: &str, words: &[&str]) -> anyhow::Result<String> {
+        self.helm_at((&self.cluster, namespace), words).await
+    }
+
+    /// helm in a namespace of a cluster, this one or another.
+    pub async fn helm_at(
+        &self,
+        (cluster, namespace): (&Cluster, &str),
+        words: &[&str],
+    ) -> anyhow::Result<String> {
         let mut command = Command::new(&self.helm);
         command.args(["--namespace", namespace]).args(words).current_dir(repository()?);
-        command.env("KUBECONFIG", self.cluster.kubeconfig_path()).env("HOME", &self.home);
+        command.env("KUBECONFIG", cluster.kubeconfig_path()).env("HOME", &self.home);
         run(command).await
     }
 
@@ -170,14 +187,19 @@ impl Site {
 
     /// The same in a namespace.
     pub async fn install_in(&self, namespace: &str, chart: &str, values: &Value) -> anyhow::Result<()> {
+        self.install_at((&self.cluster, namespace), chart, values).await
+    }
+
+    /// The same in a namespace of a cluster whose node has the images.
+    pub async fn install_at(&self, at: (&Cluster, &str), chart: &str, values: &Value) -> anyhow::Result<()> {
         let (from, image) = (self.parts.chart(chart)?, self.parts.image(chart));
-        self.install_from(namespace, chart, (&from, &image), values, &UNTIL_READY).await
+        self.install_from(at, chart, (&from, &image), values, &UNTIL_READY).await
     }
 
     /// A chart from this place with this image, installed or upgraded by helm with these words more.
     pub async fn install_from(
         &self,
-        namespace: &str,
+        at: (&Cluster, &str),
         chart: &str,
         (from, image): (&str, &Value),
         values: &Value,
@@ -189,7 +211,7 @@ impl Site {
         fs::write(&file, values.to_string())?;
         let file = file.display().to_string();
         let upgrade = ["upgrade", "--install", chart, from, "--values", &file];
-        self.helm_in(namespace, &[&upgrade, words].concat()).await.map(drop)
+        self.helm_at(at, &[&upgrade, words].concat()).await.map(drop)
     }
 
     /// Pushes the image of one more program; the values that name it, by its digest.
@@ -222,7 +244,11 @@ impl Site {
     ) -> anyhow::Result<()> {
         let words = ["get", "service", service, "-o", "jsonpath={.spec.clusterIP}"];
         let address = self.kubectl_in(namespace, &words).await?;
-        let name = format!("{service}.{namespace}.svc");
+        self.know_control_plane_at(&address, &format!("{service}.{namespace}.svc"), keys)
+    }
+
+    /// The same of one with this address and name.
+    pub fn know_control_plane_at(&self, address: &str, name: &str, keys: &Path) -> anyhow::Result<()> {
         fs::write(&self.hosts, format!("127.0.0.1 localhost\n{address} {name}\n"))?;
         let folder = self.home.join(".config/nimbus");
         fs::create_dir_all(&folder)?;

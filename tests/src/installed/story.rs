@@ -10,7 +10,7 @@ use super::alone;
 use super::at_rest;
 use super::backup::Shelf;
 use super::deployed;
-use super::elsewhere::{self, ELSEWHERE};
+use super::elsewhere::{self, Elsewhere};
 use super::site::{AGENT, CONTROL_PLANE, NAMESPACE, SHOP, Site, asking};
 use crate::bench::Row;
 use crate::process::send_signal;
@@ -80,12 +80,14 @@ pub async fn tell(site: &Site, at_rest: Option<&Path>) -> anyhow::Result<()> {
     shelf.one_is_made(site, 2, "postgresql").await.context("after the rollback")?;
     heal(site, "third", "from a crash to the pod that replaced it, after upgrade and rollback").await?;
     nothing_was_lost(site).await?;
-    elsewhere::restore(site, &shelf, 3, &control_plane(3, &json!({}))).await.context("the restore")?;
+    let elsewhere =
+        elsewhere::restore(site, &shelf, 3, &control_plane(3, &json!({}))).await.context("the restore")?;
     the_cluster_is_watched(site, &uid).await?;
     heal(site, "fourth", "from a crash to the pod that replaced it, under the restored control plane")
         .await?;
     stop(site).await?;
-    removal(site).await?;
+    removal(site, &elsewhere).await?;
+    drop(elsewhere);
     shelf.remove(site).await?;
     deployed::tell(site).await.context("nimbus enterprise deploy")
 }
@@ -380,29 +382,27 @@ async fn nothing_was_lost(site: &Site) -> anyhow::Result<()> {
 }
 
 /// Nothing is left but what a person made.
-async fn removal(site: &Site) -> anyhow::Result<()> {
+async fn removal(site: &Site, elsewhere: &Elsewhere) -> anyhow::Result<()> {
     let clock = Clock::start(site);
-    let releases = [(NAMESPACE, AGENT), (ELSEWHERE, CONTROL_PLANE)];
-    for (namespace, release) in releases {
-        site.helm_in(namespace, &["uninstall", release, "--wait", "--timeout", "2m"]).await?;
-    }
+    site.helm(&["uninstall", AGENT, "--wait", "--timeout", "2m"]).await?;
+    elsewhere.uninstall(site).await?;
     let everything = "pods,statefulsets,daemonsets,services,configmaps,secrets,serviceaccounts,roles,\
                       rolebindings,clusterroles,clusterrolebindings,persistentvolumeclaims,networkpolicies,cronjobs,jobs,\
                       poddisruptionbudgets";
+    let ours = ["get", everything, "-l", "app.kubernetes.io/part-of=nimbus", "-o", "name"];
+    let pods = ["get", "pods", "-o", "name"];
     wait_for("everything to be gone", LIMIT, || async {
         let mut left = String::new();
-        for (namespace, _) in releases {
-            let words = ["get", everything, "-l", "app.kubernetes.io/part-of=nimbus", "-o", "name"];
-            left += &site.kubectl_in(namespace, &words).await?;
-            left += &site.kubectl_in(namespace, &["get", "pods", "-o", "name"]).await?;
+        for words in [&ours[..], &pods] {
+            left += &site.kubectl(words).await?;
+            left += &elsewhere.kubectl(words).await?;
         }
         Ok(Seen::when(left.trim().is_empty().then_some(()), left))
     })
     .await?;
-    for (namespace, own) in
-        [(ELSEWHERE, "nimbus-keys"), (ELSEWHERE, "nimbus-database"), (NAMESPACE, "nimbus-join")]
-    {
-        let secrets = site.kubectl_in(namespace, &["get", "secrets", "-o", "name"]).await?;
+    let secrets = ["get", "secrets", "-o", "name"];
+    let (here, there) = (site.kubectl(&secrets).await?, elsewhere.kubectl(&secrets).await?);
+    for (secrets, own) in [(&there, "nimbus-keys"), (&there, "nimbus-database"), (&here, "nimbus-join")] {
         anyhow::ensure!(secrets.contains(own), "{own} was somebody else's, and is gone: {secrets}");
     }
     clock.say("helm uninstall of both, until nothing is left");

@@ -93,7 +93,7 @@ async fn halfway(fleet: &Fleet<'_>, values: &Value) -> anyhow::Result<()> {
     let site = fleet.site;
     amid_a_job(fleet, "halfway", async || {
         let (from, image) = (site.chart(AGENT)?, site.image(AGENT));
-        site.install_from(NAMESPACE, AGENT, (&from, &image), values, &[]).await?;
+        site.install_from((&site.cluster, NAMESPACE), AGENT, (&from, &image), values, &[]).await?;
         // The first node's pod is gone by now, and the next one waits for its successor, which takes seconds.
         let hold = r#"{"spec":{"updateStrategy":{"type":"OnDelete","rollingUpdate":null}}}"#;
         site.kubectl(&["patch", "daemonset", AGENT, "--type=merge", "-p", hold]).await.map(drop)
@@ -304,7 +304,7 @@ impl Before {
     async fn install(&self, site: &Site, chart: &str, values: &Value) -> anyhow::Result<()> {
         let from = self.charts.join(chart).display().to_string();
         let image = self.images.get(chart).context("an image")?;
-        site.install_from(NAMESPACE, chart, (&from, image), values, &UNTIL_READY).await
+        site.install_from((&site.cluster, NAMESPACE), chart, (&from, image), values, &UNTIL_READY).await
     }
 
     fn digest(&self, name: &str) -> anyhow::Result<String> {

@@ -33,13 +33,13 @@ pub const INSIDE: &str = "inside-a-real-node";
 /// How long the node may take until it is ready: it takes some ten seconds on an idle machine.
 const START_LIMIT: Duration = Duration::from_mins(3);
 
-/// Which of the real nodes that a cluster can have. Both are in the same namespaces: their pods have one bridge, and one
+/// Which of the two real nodes, of one cluster or of one each. Both are in the same namespaces: their pods have one bridge, and one
 /// kube-proxy does for both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// The one that every cluster with a real node has.
     First,
-    /// One more, for what needs two.
+    /// One more, for what needs two, in the same cluster or in another.
     Second,
 }
 
@@ -96,6 +96,17 @@ impl RealNode {
     pub async fn second(cluster: &Cluster, longest_back_off: &str) -> anyhow::Result<Self> {
         mounts::prepare_second()?;
         Self::join(cluster, Place::Second, longest_back_off).await
+    }
+
+    /// Starts another cluster beside the one with the first node, and the second node in it. All pods are in one network; kube-proxy
+    /// serves the first cluster's Services alone.
+    ///
+    /// # Errors
+    /// As [`RealNode::second`].
+    pub async fn start_beside(longest_back_off: &str) -> anyhow::Result<(Cluster, Self)> {
+        let cluster = Cluster::start(Options { nodes: 0, reach: Reach::Pods, ..Options::default() }).await?;
+        let node = Self::second(&cluster, longest_back_off).await?;
+        Ok((cluster, node))
     }
 
     async fn join(cluster: &Cluster, place: Place, longest_back_off: &str) -> anyhow::Result<Self> {
