@@ -259,8 +259,10 @@ fn the_chart_takes_the_settings_that_the_program_takes() {
     let known = serde_json::to_value(Settings::default()).unwrap();
     let mut names = BTreeSet::new();
     paths(&known, "", &mut names);
-    // No figure; below.
-    assert!(names.remove("quorum"), "{names:?}");
+    // No figures; below.
+    for list in ["quorum", "window", "blackout"] {
+        assert!(names.remove(list), "{list}: {names:?}");
+    }
     assert!(names.len() > 25, "{names:?}");
     let mut refused = 0;
     for name in &names {
@@ -460,4 +462,65 @@ fn the_notes_name_the_next_commands_and_the_readme_every_value() {
         let is_named = ends.any(|end| readme.contains(&format!("| `{}` |", &path[..end])));
         assert!(is_named, "README.md does not name `{path}`");
     }
+}
+
+/// Windows and blackouts are taken by both, or by neither, and the program reads what the chart writes. The names of time zones the
+/// program knows alone.
+#[test]
+fn the_chart_takes_the_periods_that_the_program_takes() {
+    let good = json!([
+        {"name": "month-end \"freeze\"", "zone": "Europe/Berlin", "starts": "2026-12-24T12:00", "ends": "2027-01-02T08:00"},
+        {"name": "nights", "zone": "Etc/GMT+5", "days": ["mon", "sun"], "from": "22:00", "to": "06:00",
+         "actions": ["restart_pod"], "clusters": ["prod"]},
+        {"name": "evening", "zone": "UTC", "from": "20:00"},
+    ]);
+    let mut twice = good.clone();
+    twice[1]["name"] = twice[2]["name"].clone();
+    let with = |field: &str, value: Value| {
+        let mut one = json!({"name": "n", "zone": "UTC", "days": ["mon"]});
+        one[field] = value;
+        json!([one])
+    };
+    for (periods, is_right) in [
+        (good.clone(), true),
+        (twice, false),
+        (with("name", json!("")), false),
+        (with("name", json!(" n")), false),
+        (with("name", json!("n".repeat(63))), true),
+        (with("name", json!("n".repeat(64))), false),
+        (with("zone", json!("+02:00")), false),
+        (with("days", json!(["monday"])), false),
+        (with("from", json!("24:00")), false),
+        (with("from", json!("9:00")), false),
+        (with("from", json!("09:30")), true),
+        (with("starts", json!("2026-12-24T12:00")), false),
+        (with("clusters", json!([""])), false),
+        (with("actions", json!(["reboot"])), false),
+        (with("until", json!("09:00")), false),
+        (json!([{"name": "n", "zone": "UTC"}]), false),
+        (json!([{"name": "n", "days": ["mon"]}]), false),
+        (json!([{"name": "n", "zone": "UTC", "starts": "2026-12-24T12:00"}]), false),
+        (
+            json!([{"name": "n", "zone": "UTC", "starts": "2026-12-24T12:00", "ends": "2026-12-24T12:00"}]),
+            false,
+        ),
+        (
+            json!([{"name": "n", "zone": "UTC", "starts": "1999-12-24T12:00", "ends": "2026-12-24T12:00"}]),
+            false,
+        ),
+    ] {
+        for list in ["window", "blackout"] {
+            let program = serde_json::from_value::<Settings>(json!({list: periods}));
+            let by_program = program.is_ok_and(|settings| settings.validate().is_ok());
+            let said = CHART.template(&["--set-json", &format!("config.settings.{list}={periods}")]).err();
+            assert_eq!((by_program, said.is_none()), (is_right, is_right), "{periods}: {said:?}");
+        }
+    }
+    let set = format!("config.settings.blackout={good}");
+    let objects = CHART.objects(&["--set-json", &set]).unwrap();
+    let config = &only(&objects, "ConfigMap", "").unwrap()["data"]["control-plane.toml"];
+    let config: toml::Value = toml::from_str(config.as_str().unwrap()).unwrap();
+    let written: Settings = config["settings"].clone().try_into().unwrap();
+    let meant: Settings = serde_json::from_value(json!({"blackout": good})).unwrap();
+    assert_eq!(written, meant);
 }

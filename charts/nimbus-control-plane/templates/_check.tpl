@@ -99,6 +99,19 @@ own default counts, control-plane/core/src/settings.rs.
   (printf "at least config.settings.%s, %d, as it %s" (index . 1) $least (index . 2)) (toString $most) "raise it, or lower the other one") -}}
 {{- end -}}
 {{- end -}}
+{{- range $list := list "window" "blackout" -}}
+{{- $names := list -}}
+{{- range $number, $period := index ($ | default dict) $list -}}
+{{- $at := printf "config.settings.%s[%d]" $list $number -}}
+{{- if has $period.name $names -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "%s.name" $at) "a name of its own" (quote $period.name) "choose another one") -}}
+{{- end -}}
+{{- $names = append $names $period.name -}}
+{{- if and $period.starts (ge (toString $period.starts) (toString $period.ends)) -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "%s.ends" $at) "a time after its start" (quote $period.ends) "correct one of the two") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $lifetime := add $figures.job_ttl_ms $figures.clock_skew_ms -}}
 {{- if gt $lifetime 3600000 -}}
 {{- include "nimbus-control-plane.wrong" (list "config.settings.job_ttl_ms"

@@ -81,6 +81,15 @@ actions = {{ .actions | default list | toJson }}
 clusters = {{ .clusters | default list | toJson }}
 groups = {{ .groups | toJson }}
 {{- end }}
+{{- range $list := list "window" "blackout" }}
+{{- range $period := index ($.Values.config.settings | default dict) $list }}
+
+[[settings.{{ $list }}]]
+{{- range $field, $value := $period }}
+{{ $field }} = {{ $value | toJson }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{- /* What a NetworkPolicy lets out to PostgreSQL; nothing on SQLite. */ -}}

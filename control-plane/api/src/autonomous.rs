@@ -79,6 +79,30 @@ pub struct Rule {
     pub enabled_in: Vec<String>,
 }
 
+/// A window or a blackout of the settings, and where it stands now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Period {
+    /// What people call it; no two of a kind have the same.
+    #[schema(example = "month-end")]
+    pub name: String,
+    /// What it does.
+    #[schema(value_type = words::PeriodKind)]
+    pub kind: String,
+    /// Where it stands.
+    #[schema(value_type = words::PeriodState)]
+    pub state: String,
+    /// When that changes; `null`: not within a week, or never.
+    pub changes_at: Option<Timestamp>,
+    /// When it is, by the clocks of its zone.
+    #[schema(example = "fri 22:00 to 06:00 (Europe/Berlin)")]
+    pub when: String,
+    /// For these actions; empty: for every one.
+    #[schema(value_type = Vec<words::Action>)]
+    pub actions: Vec<String>,
+    /// In the clusters and on the hosts of these names or ids; empty: everywhere.
+    pub clusters: Vec<String>,
+}
+
 /// One remedy that was tried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HistoryItem {

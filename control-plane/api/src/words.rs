@@ -93,6 +93,10 @@ words! {
     Mode = &["off", "observe", "recommend", "act"];
     /// Who decides whether a rule's remedy runs: nobody is asked, a person is asked each time, or it is only recommended.
     RuleState = &["automatic", "approval", "recommend"];
+    /// Outside of the windows for it nothing is begun; in a blackout nothing is.
+    PeriodKind = &["window", "blackout"];
+    /// Where a window or a blackout stands.
+    PeriodState = &["now", "later", "over"];
     /// How a file differs from its baseline.
     FileChange = &["added", "deleted", "modified", "attributes", "unknown"];
     /// What an attribute of a file is.

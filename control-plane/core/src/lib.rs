@@ -11,6 +11,7 @@ pub mod approval;
 pub mod assessment;
 pub mod attestation;
 pub mod audit;
+pub mod calendar;
 pub mod causes;
 pub mod check;
 pub mod cluster_binding;

@@ -3,11 +3,13 @@
 //! Says what the figures are and which combinations make no sense; what they are used for is in `causes`,
 //! `remedies`, `safety` and `remediation`.
 
+pub mod calendar;
 pub mod quorum;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use self::calendar::Period;
 use self::quorum::Quorum;
 
 /// So many times an eviction that is not allowed is asked for again soon, which takes a quarter of an hour; then seldom.
@@ -65,6 +67,10 @@ pub struct Settings {
     pub storm: StormLimits,
     /// Whose word is needed where one person's is not enough. The first that fits a plan holds; none: one person, of whatever group.
     pub quorum: Vec<Quorum>,
+    /// Where one is for an action, it is begun only while one of them is now; none: always.
+    pub window: Vec<Period>,
+    /// While one is now, what it is for is not begun, also inside a window.
+    pub blackout: Vec<Period>,
 }
 
 /// Most jobs in flight at one moment, at each level.
@@ -128,6 +134,8 @@ impl Default for Settings {
             caps: Caps::default(),
             storm: StormLimits::default(),
             quorum: Vec::new(),
+            window: Vec::new(),
+            blackout: Vec::new(),
         }
     }
 }
@@ -199,11 +207,19 @@ impl Settings {
         at_most("verify_timeout_ms", 3_600_000, self.verify_timeout_ms)?;
         let lifetime = self.job_ttl_ms.saturating_add(self.clock_skew_ms);
         at_most("job_ttl_ms and clock_skew_ms together", 3_600_000, lifetime)?;
-        quorum::validate(&self.quorum).map_err(|(expected, found)| SettingsError {
-            name: "quorum",
-            expected,
-            found,
-        })
+        for (name, checked) in [
+            ("quorum", quorum::validate(&self.quorum)),
+            ("window", calendar::validate(&self.window)),
+            ("blackout", calendar::validate(&self.blackout)),
+        ] {
+            checked.map_err(|(expected, found)| SettingsError { name, expected, found })?;
+        }
+        Ok(())
+    }
+
+    /// Is there any window or blackout?
+    pub fn has_calendar(&self) -> bool {
+        !self.window.is_empty() || !self.blackout.is_empty()
     }
 
     /// The wait after the `attempt`-th attempt (from 1): doubles from the base, up to the ceiling.

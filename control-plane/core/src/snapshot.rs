@@ -8,6 +8,7 @@ use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
 
 use crate::assessment::Assessment;
+use crate::calendar;
 use crate::connected_agents::ConnectedAgents;
 use crate::model::{
     ActionKind, Agent, Agents, Approval, Cluster, Incident, Job, Mode, Pause, Plan, Scope, Versioned,
@@ -114,6 +115,23 @@ impl<'a> Snapshot<'a> {
         if self.settings.quorum.is_empty() {
             return Vec::new();
         }
+        let places = self.places(incident);
+        let places: Vec<&str> = places.iter().map(String::as_str).collect();
+        quorum::needs(&self.settings.quorum, action, &places)
+    }
+
+    /// Why the settings' windows and blackouts hold back now whatever would be begun by this action for an incident; `None`: they do not.
+    pub fn held_by_calendar(&self, action: Option<ActionKind>, incident: &Incident) -> Option<String> {
+        if !self.settings.has_calendar() {
+            return None;
+        }
+        let places = self.places(incident);
+        let places: Vec<&str> = places.iter().map(String::as_str).collect();
+        calendar::held(self.settings, action, &places, self.now)
+    }
+
+    /// Every name and id by which the settings can mean the place of an incident.
+    fn places(&self, incident: &Incident) -> Vec<String> {
         let mut places = vec![incident.cluster.clone(), self.name_of(&incident.scope)];
         match &incident.scope {
             Scope::Cluster(uid) => places.push(uid.clone()),
@@ -128,8 +146,7 @@ impl<'a> Snapshot<'a> {
                 }
             }
         }
-        let places: Vec<&str> = places.iter().map(String::as_str).collect();
-        quorum::needs(&self.settings.quorum, action, &places)
+        places
     }
 
     /// The name that an operator knows a cluster or host by.

@@ -240,6 +240,11 @@ pub(crate) mod testing {
 
     /// With its keys and database in `dir`, and with a token for the figures where a test put one.
     pub(crate) async fn app(dir: &Path) -> Arc<App> {
+        app_with(dir, Settings::default()).await
+    }
+
+    /// The same with these settings.
+    pub(crate) async fn app_with(dir: &Path, settings: Settings) -> Arc<App> {
         let path = |name: &str| dir.join(name);
         let operator = BearerToken::operator(&path("operator.token")).unwrap();
         let store = Store::open(&StoreUrl::sqlite(path("nimbus.db"))).await.unwrap();
@@ -251,7 +256,7 @@ pub(crate) mod testing {
             metrics: BearerToken::given(&path("metrics.token")).ok(),
         };
         let view = WorldView::new(World::default(), Positions::default(), false);
-        let app = App::new(store, view, keys, Settings::default(), (1, Belief::default()), Arc::default());
+        let app = App::new(store, view, keys, settings, (1, Belief::default()), Arc::default());
         // Long enough ago for every agent to have come back.
         let started_at = app.started_at - nimbus_control_core::remediation::COME_BACK;
         Arc::new(App { started_at, ..app })

@@ -8,7 +8,7 @@ use crate::{
     DrainQuery, Drift, DriftFixRequest, DriftQuery, DryRunQuery, EnableRequest, ExportQuery, HistoryItem,
     HistoryQuery, Incident, IncidentDetail, IncidentQuery, Job, JobDetail, JobQuery, JoinToken,
     JoinTokenItem, JoinTokenQuery, JoinTokenRequest, List, Node, NodeDetail, NodeDrain, NodeQuery, PageQuery,
-    Pause, PauseRequest, Plan, RemoveRequest, RemovedCluster, ReviewRequest, RevokeRequest, Rule,
+    Pause, PauseRequest, Period, Plan, RemoveRequest, RemovedCluster, ReviewRequest, RevokeRequest, Rule,
     SilenceRequest, Started, Status, Version, Whoami,
 };
 
@@ -98,6 +98,8 @@ operations! {
     get autonomous(query: &PageQuery) ["autonomous"] query -> List<AutonomousStatus>;
     /// The remedies.
     get rules() ["autonomous", "rules"] NONE -> List<Rule>;
+    /// The windows and blackouts of the settings.
+    get calendar() ["autonomous", "calendar"] NONE -> List<Period>;
     /// The remedies that were tried, newest first.
     get autonomous_history(query: &HistoryQuery) ["autonomous", "history"] query -> List<HistoryItem>;
     /// Lets Nimbus act in a cluster (UID or name).

@@ -67,6 +67,8 @@ enum Sub {
         #[command(flatten)]
         page: Page,
     },
+    /// The windows and blackouts of the settings, and where each stands
+    Calendar,
     /// The remedies and their limits
     Rules {
         #[command(subcommand)]
@@ -153,6 +155,10 @@ pub async fn run(context: &Context, args: AutonomousArgs) -> Result<Exit, Failur
             let Page { limit, after } = page;
             let answer = client.autonomous_history(&HistoryQuery { cluster, limit, after }).await?;
             context.show_page(&answer, view::autonomous::history)?;
+        }
+        Sub::Calendar => {
+            let answer = client.calendar().await?;
+            context.show(&answer, view::autonomous::calendar)?;
         }
         Sub::Rules { command: None | Some(RulesSub::List) } => {
             let answer = client.rules().await?;

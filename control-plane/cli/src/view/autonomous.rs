@@ -1,6 +1,6 @@
 //! The views of autonomous operation: what Nimbus may do by itself, and what it has done.
 
-use nimbus_api::{AutonomousStatus, HistoryItem, List, Pause, Rule};
+use nimbus_api::{AutonomousStatus, HistoryItem, List, Pause, Period, Rule};
 
 use super::layout::Layout;
 use super::{View, count};
@@ -140,6 +140,39 @@ fn place_option(pause: &Pause) -> String {
     pause.cluster.as_ref().map_or_else(|| "--fleet".to_owned(), |name| format!("--cluster {name}"))
 }
 
+/// The windows and blackouts.
+pub fn calendar(view: &View, page: &List<Period>) -> String {
+    if page.items.is_empty() {
+        return view
+            .nothing("No windows and no blackouts: what the rules and people allow is begun at any time.");
+    }
+    let theme = &view.theme;
+    let mut layout = Layout::new(view);
+    for item in &page.items {
+        let mark = match (item.kind.as_str(), item.state.as_str()) {
+            ("blackout", "now") => theme.paint(Tone::Warn, "!"),
+            ("window", "now") => theme.paint(Tone::Good, "✓"),
+            _ => theme.paint(Tone::Quiet, "·"),
+        };
+        let changes = |word: &str| item.changes_at.map(|at| format!(", {word} {}", view.clock.until(at)));
+        let state = match item.state.as_str() {
+            "now" => format!("now{}", changes("for another").unwrap_or_default()),
+            state => format!("{state}{}", changes("in").unwrap_or_default()),
+        };
+        let actions: Vec<String> = item.actions.iter().map(|action| readable(action)).collect();
+        let actions = if actions.is_empty() { "every action".to_owned() } else { actions.join(", ") };
+        let places = if item.clusters.is_empty() {
+            "everywhere".to_owned()
+        } else {
+            format!("in {}", item.clusters.join(", "))
+        };
+        layout.item(&mark, &format!("{} {}: {state}", item.kind, item.name));
+        layout.under(&item.when);
+        layout.under(&format!("{actions}, {places}"));
+    }
+    layout.end()
+}
+
 /// The remedies.
 pub fn rules(view: &View, page: &List<Rule>) -> String {
     let theme = &view.theme;
@@ -257,6 +290,22 @@ mod tests {
         insta::assert_snapshot!("rules", rules(&view(80), &known_rules()));
         let page: List<AutonomousStatus> = read(json!({"items": [cluster()], "next": null}));
         insta::assert_snapshot!("status", status(&view(80), &page));
+    }
+
+    #[test]
+    fn the_calendar_says_what_holds_and_when_that_changes() {
+        let period = |kind: &str, name: &str, state: &str, changes_at: Value, when: &str, more: &[&str]| {
+            json!({"name": name, "kind": kind, "state": state, "changes_at": changes_at, "when": when, "actions": more,
+                   "clusters": if more.is_empty() { vec![] } else { vec!["kind-dev"] }})
+        };
+        let page: List<Period> = read(json!({"items": [
+            period("blackout", "christmas", "now", json!("2026-11-24T08:00:00Z"), "2026-11-20 12:00 to 2026-11-24 09:00 (Europe/Berlin)", &[]),
+            period("blackout", "month-end", "over", Value::Null, "2026-10-30 00:00 to 2026-11-02 00:00 (UTC)", &["rollback_deployment"]),
+            period("window", "nights", "later", json!("2026-11-22T21:00:00Z"), "every day 22:00 to 06:00 (Europe/Berlin)", &["restart_pod", "restart_unit"]),
+        ], "next": null}));
+        insta::assert_snapshot!("calendar", calendar(&view(80), &page));
+        let none: List<Period> = read(json!({"items": [], "next": null}));
+        insta::assert_snapshot!("calendar_none", calendar(&view(80), &none));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! [`rules_of`].
 
 mod accept_baseline;
+mod calendar;
 mod file;
 mod lasting;
 mod load;
@@ -109,6 +110,12 @@ pub(crate) fn for_test(action: &Body) -> (&'static str, (Option<String>, bool), 
         Authority::Requester => "requester",
     };
     (behind, (rules.node().map(str::to_owned), rules.holds()), rules.needs())
+}
+
+/// Whether the checker takes this period for one that is now, for a test that compares it with what the planner says.
+#[cfg(test)]
+pub(crate) fn shows_for_test(period: &crate::settings::calendar::Period, now: Timestamp) -> bool {
+    calendar::shows(period, now)
 }
 
 /// The checker of one pass. What holds for the whole pass is looked up once: the plans by id, and each cluster's storm.

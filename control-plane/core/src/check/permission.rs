@@ -5,8 +5,10 @@ use jiff::Timestamp;
 
 use nimbus_protocol::action::Body;
 
-use super::{ActionRules, Violations, require};
-use crate::model::{Agent, Approval, ApprovalState, Incident, IncidentState, Mode, Plan, Scope, Word};
+use super::{ActionRules, Violations, calendar, require};
+use crate::model::{
+    ActionKind, Agent, Approval, ApprovalState, Incident, IncidentState, Mode, Plan, Scope, Word,
+};
 use crate::settings::quorum::Quorum;
 use crate::snapshot::Snapshot;
 
@@ -78,6 +80,7 @@ pub(super) fn require_permission(
     require(found, 12, allowed, || format!("no connected agent there allows {kind}"));
     require_unpaused(found, plan, snapshot);
     let incident = snapshot.incidents.iter().find(|i| i.doc.id == plan.incident_id).map(|i| &i.doc);
+    calendar::require_time(found, plan, &places_of(plan, incident, snapshot), snapshot, now);
     let open = incident.is_some_and(|i| match i.state {
         IncidentState::Open | IncidentState::WaitingApproval | IncidentState::Remediating => true,
         IncidentState::Resolved | IncidentState::Silenced | IncidentState::Escalated => false,
@@ -127,37 +130,41 @@ fn quorum_of<'a>(plan: &Plan, incident: Option<&Incident>, snapshot: &'a Snapsho
     if snapshot.settings.quorum.is_empty() {
         return None;
     }
-    let mut places: Vec<&str> = incident.map(|incident| incident.cluster.as_str()).into_iter().collect();
-    let id = match &plan.scope {
-        Scope::Cluster(uid) => {
-            let clusters = snapshot.clusters.iter().map(|cluster| &cluster.doc);
-            places
-                .extend(clusters.filter(|cluster| cluster.uid == *uid).map(|cluster| cluster.name.as_str()));
-            uid.clone()
-        }
+    let places = places_of(plan, incident, snapshot);
+    snapshot.settings.quorum.iter().find(|quorum| is_meant(plan, &places, &quorum.actions, &quorum.clusters))
+}
+
+/// Do the settings mean this plan by these actions and clusters, or by none of them everything?
+pub(super) fn is_meant(plan: &Plan, places: &[String], actions: &[ActionKind], clusters: &[String]) -> bool {
+    let action = actions.is_empty()
+        || actions.iter().any(|kind| kind.as_str() == plan.action.word())
+        || plan.action.kind().is_none();
+    action && (clusters.is_empty() || clusters.iter().any(|name| places.contains(name)))
+}
+
+/// Every name and id of the plan's place.
+fn places_of(plan: &Plan, incident: Option<&Incident>, snapshot: &Snapshot<'_>) -> Vec<String> {
+    let settings = snapshot.settings;
+    if settings.quorum.is_empty() && settings.window.is_empty() && settings.blackout.is_empty() {
+        return Vec::new();
+    }
+    let mut places: Vec<String> = incident.map(|incident| incident.cluster.clone()).into_iter().collect();
+    let named = |uid: &String| {
+        let of = snapshot.clusters.iter().map(|cluster| &cluster.doc).filter(|it| it.uid == *uid);
+        of.map(|cluster| cluster.name.clone()).chain([uid.clone()]).collect::<Vec<_>>()
+    };
+    match &plan.scope {
+        Scope::Cluster(uid) => places.extend(named(uid)),
         Scope::Host(host) => {
             let own = snapshot.agents.iter().map(|agent| &agent.doc).find(|agent| agent.id == *host);
-            places.extend(own.map(|agent| agent.name.as_str()));
+            places.extend(own.map(|agent| agent.name.clone()));
             // The files of a cluster's node are that cluster's, too.
             let of = own.and_then(|agent| agent.bound_cluster.as_ref().or(agent.cluster_uid.as_ref()));
-            let clusters = snapshot.clusters.iter().map(|cluster| &cluster.doc);
-            places.extend(of.map(String::as_str));
-            places.extend(clusters.filter(|it| of == Some(&it.uid)).map(|it| it.name.as_str()));
-            host.to_string()
-        }
-    };
-    places.push(&id);
-    for quorum in &snapshot.settings.quorum {
-        let action = quorum.actions.is_empty()
-            || quorum.actions.iter().any(|kind| kind.as_str() == plan.action.word())
-            || plan.action.kind().is_none();
-        let there =
-            quorum.clusters.is_empty() || quorum.clusters.iter().any(|name| places.contains(&name.as_str()));
-        if action && there {
-            return Some(quorum);
+            places.extend(of.map(named).unwrap_or_default());
+            places.push(host.to_string());
         }
     }
-    None
+    places
 }
 
 /// Tries every way to give each item another person: there are five items at most.

@@ -15,14 +15,24 @@ use crate::remedies::NIMBUS;
 ///
 /// Approved: the next dispatch carries the plan out, if it still fits then. Denied: the incident is escalated, and
 /// the same plan is not asked again. Where several people have to approve, one word waits for the others, and one against it denies.
+/// `held` says why the windows and blackouts hold the plan back now, if they do: who breaks the glass passes them by.
 pub fn decide(
     approval: &Versioned<Approval>,
     incident: &Versioned<Incident>,
     plan: &Plan,
     answer: &Answer<'_>,
+    held: Option<&str>,
     now: Timestamp,
 ) -> Result<ChangeSet, DecideError> {
-    require_answerable(&approval.doc, now)?;
+    // Approved and held back, there is a glass to break still.
+    let passes = answer.decision == Decision::Approve
+        && answer.breaks_glass
+        && held.is_some()
+        && approval.doc.covers(&plan.digest, now)
+        && approval.doc.broken_glass.is_none();
+    if !passes {
+        require_answerable(&approval.doc, now)?;
+    }
     fits(&approval.doc, &incident.doc, plan, answer)?;
     let mut record = Record::new(now);
     let mut decided = approval.doc.clone();
@@ -34,17 +44,19 @@ pub fn decide(
         record.audit_by(answer.by, action, &approval.doc.id, &approval.doc.cluster, detail);
     };
     match answer.decision {
-        Decision::Approve => match given(&mut decided, answer, now)? {
+        Decision::Approve => match given(&mut decided, answer, held, now)? {
             Given::All => {
                 audit("approval.approved", subject);
                 let reason = format!("approved {said}; the job is next");
                 transition(&mut after, IncidentState::Open, &reason, now);
             }
             Given::Alone => {
-                let instead = quorum::words(&quorum::missing(&decided.needs, &approval.doc.given));
-                audit("approval.glass_broken", format!("without {instead}: {subject}"));
-                let reason =
-                    format!("approved {said}, who broke the glass: {instead} was needed; the job is next");
+                let missing = quorum::missing(&decided.needs, &approval.doc.given);
+                let others = (!missing.is_empty()).then(|| format!("{} was needed", quorum::words(&missing)));
+                let broken: Vec<String> = others.into_iter().chain(held.map(str::to_owned)).collect();
+                let broken = broken.join("; ");
+                audit("approval.glass_broken", format!("{broken}; {subject}"));
+                let reason = format!("approved {said}, who broke the glass: {broken}; the job is next");
                 transition(&mut after, IncidentState::Open, &reason, now);
             }
             Given::One => {
@@ -88,7 +100,12 @@ enum Given {
 }
 
 /// Takes an approving word, which has to be one that is needed.
-fn given(approval: &mut Approval, answer: &Answer<'_>, now: Timestamp) -> Result<Given, DecideError> {
+fn given(
+    approval: &mut Approval,
+    answer: &Answer<'_>,
+    held: Option<&str>,
+    now: Timestamp,
+) -> Result<Given, DecideError> {
     let (id, by) = (approval.id, answer.by.to_owned());
     let word =
         Word { by: by.clone(), groups: answer.groups.to_vec(), at: now, reason: answer.reason.to_owned() };
@@ -96,17 +113,21 @@ fn given(approval: &mut Approval, answer: &Answer<'_>, now: Timestamp) -> Result
     // Whose word is the last one that is missing has no glass to break, but for whoever may not give it.
     let may = answer.by != approval.requested_by;
     let is_last = counts && may && quorum::missing(&approval.needs, &approval.given).len() == 1;
-    if answer.breaks_glass && !is_last {
-        if approval.needs.is_empty() {
+    let passes = held.is_some();
+    if answer.breaks_glass && (passes || !is_last) {
+        if approval.needs.is_empty() && !passes {
             return Err(DecideError::NoGlass { id });
         }
         if answer.reason.trim().is_empty() {
             return Err(DecideError::NoReason { id });
         }
-        approval.state = ApprovalState::Approved;
+        let approved = std::mem::replace(&mut approval.state, ApprovalState::Approved);
         let (at, reason) = (now, answer.reason.to_owned());
         approval.broken_glass = Some(BrokenGlass { by: by.clone(), at, reason, review: None });
-        settle(approval, by, answer.reason, now);
+        // Who approved it before stays who did; the glass has its own name.
+        if approved == ApprovalState::Pending {
+            settle(approval, by, answer.reason, now);
+        }
         return Ok(Given::Alone);
     }
     if approval.needs.is_empty() {

@@ -76,8 +76,10 @@ pub enum DecideError {
         /// Who.
         by: String,
     },
-    /// One person is enough.
-    #[error("approval {id} needs one person's word, so there is no glass to break; approve it")]
+    /// One person is enough, and nothing holds it back.
+    #[error(
+        "approval {id} needs one person's word, and no window or blackout holds it back: there is no glass to break; approve it"
+    )]
     NoGlass {
         /// The approval.
         id: ApprovalId,

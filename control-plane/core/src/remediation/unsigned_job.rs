@@ -127,7 +127,10 @@ fn consents(
         approval_id: id,
     };
     match approval {
-        Some(approval) if approval.given.is_empty() || approval.broken_glass.is_some() => {
+        Some(Approval { broken_glass: Some(broken), id, .. }) => {
+            vec![by(&broken.by, broken.at, id.to_string())]
+        }
+        Some(approval) if approval.given.is_empty() => {
             let who = approval.decided_by.as_deref().unwrap_or_default();
             vec![by(who, approval.decided_at.unwrap_or(approval.created_at), approval.id.to_string())]
         }

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use nimbus_protocol::ids::JobId;
 
 use crate::causes::storm;
-use crate::model::{ActionKind, Agent, Incident, Pause, Plan, Scope};
+use crate::model::{ActionKind, Agent, Approval, Incident, Pause, Plan, Scope};
 use crate::remedies::{self, NIMBUS};
 use crate::snapshot::Snapshot;
 
@@ -145,6 +145,7 @@ pub(crate) fn review(
             Err(reason) => Some(Blocked::Temporary(reason)),
         })
         .or_else(|| paused(scope, snapshot).map(Blocked::Temporary))
+        .or_else(|| held_by_calendar(plan, incident, snapshot, now).map(Blocked::Temporary))
         .or_else(|| blocked_by_storm(plan, snapshot, &pass.storms))
         .or_else(|| back_off(plan, incident, snapshot, &pass.tried, now))
         .or_else(|| {
@@ -179,9 +180,27 @@ pub(crate) fn paused(scope: &Scope, snapshot: &Snapshot<'_>) -> Option<String> {
     snapshot.paused(scope).map(Pause::sentence).or_else(at_agent)
 }
 
+/// Why the windows and blackouts of the settings hold the plan back now. Who broke the glass of its approval passes them by.
+fn held_by_calendar(
+    plan: &Plan,
+    incident: &Incident,
+    snapshot: &Snapshot<'_>,
+    now: Timestamp,
+) -> Option<String> {
+    let why = snapshot.held_by_calendar(plan.action.kind(), incident)?;
+    let is_broken = |approval: &Approval| {
+        approval.incident_id == incident.id
+            && approval.covers(&plan.digest, now)
+            && approval.broken_glass.is_some()
+    };
+    let passes = plan.needs_approval && snapshot.approvals.iter().any(|approval| is_broken(&approval.doc));
+    (!passes).then_some(why)
+}
+
 /// Why a person's order cannot be carried out by the agent that would have to; asked before it is taken.
 pub(crate) fn refuse_order(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>) -> Result<(), String> {
-    if let Some(why) = paused(&plan.scope, snapshot) {
+    let held = || snapshot.held_by_calendar(plan.action.kind(), incident);
+    if let Some(why) = paused(&plan.scope, snapshot).or_else(held) {
         return Err(why);
     }
     let agent = snapshot.actor(&plan.scope)?;

@@ -373,17 +373,14 @@ impl Lab {
         self.answer(&Answer { reason, ..Answer::of(by, decision) })
     }
 
-    /// A person's answer to the one request that waits; the digest is that of its plan.
+    /// A person's answer to the one request that waits, or was approved and leads to no job yet; the digest is that of its plan.
     pub(crate) fn answer(&mut self, answer: &Answer<'_>) -> Result<(), remediation::DecideError> {
-        let approval = self
-            .approvals
-            .values()
-            .find(|a| a.doc.state == ApprovalState::Pending)
-            .expect("nothing to decide");
+        let approval = self.approvals.values().find(|a| a.doc.is_live()).expect("nothing to decide");
         let incident = &self.incidents[&approval.doc.incident_id.to_string()];
         let plan = &self.plans[&approval.doc.plan_id.to_string()].doc;
         let answer = Answer { digest: Some(&plan.digest), ..*answer };
-        let changes = remediation::decide(approval, incident, plan, &answer, self.now)?;
+        let held = self.look(|s| s.held_by_calendar(plan.action.kind(), &incident.doc));
+        let changes = remediation::decide(approval, incident, plan, &answer, held.as_deref(), self.now)?;
         self.commit(changes);
         Ok(())
     }

@@ -122,6 +122,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(jobs::show::show))
         .routes(routes!(autonomous::list::list))
         .routes(routes!(autonomous::rules::list))
+        .routes(routes!(autonomous::calendar::list))
         .routes(routes!(autonomous::history::history))
         .routes(routes!(autonomous::enable::enable))
         .routes(routes!(autonomous::disable::disable))

@@ -13,7 +13,7 @@ use nimbus_control_core::leadership::replicas::Part;
 use nimbus_control_core::model::{
     Agent, ApprovalState, Incident, IncidentKind, IncidentState, Mode, Severity,
 };
-use nimbus_control_core::{quorum, remediation};
+use nimbus_control_core::{calendar, quorum, remediation};
 
 use super::error::ApiError;
 use super::extract::{Nothing, Params};
@@ -38,7 +38,7 @@ pub async fn status(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<J
         damage: checked.damage,
     };
     let control_planes = control_planes(&app).await?;
-    let unmet = unmet_quorums(&app, &fleet).await?;
+    let of_settings = of_settings(&app, &fleet).await?;
     let reviews_owed = app.reviews.owed(app.store()).await?;
     let waiting_for = waiting_for(&app, &fleet, &clusters, &storage);
     let docs = &fleet.docs;
@@ -63,7 +63,7 @@ pub async fn status(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<J
         bounds: bounds(&app, &fleet),
         notices: paused_agents(&fleet)
             .into_iter()
-            .chain(unmet)
+            .chain(of_settings)
             .chain(app.notices.texts(std::time::Instant::now()))
             .collect(),
         storage,
@@ -137,20 +137,24 @@ fn agents(fleet: &Fleet) -> AgentCounts {
 /// Most agents that a notice names.
 const MOST_NAMED: usize = 5;
 
-/// What the settings need several people for, and nobody could approve, or what holds nowhere.
-async fn unmet_quorums(app: &App, fleet: &Fleet) -> Result<Vec<String>, ApiError> {
+/// What the settings need several people for and nobody could approve, what they hold back now, and what of them holds nowhere.
+async fn of_settings(app: &App, fleet: &Fleet) -> Result<Vec<String>, ApiError> {
     let quorums = &app.settings.quorum;
-    if quorums.is_empty() {
+    if quorums.is_empty() && !app.settings.has_calendar() {
         return Ok(Vec::new());
     }
-    let people = app.people.words(app.store(), app.now()).await?;
     let ids: Vec<String> = fleet.docs.agents.iter().map(|agent| agent.doc.id.to_string()).collect();
     let clusters = fleet.docs.clusters.iter().map(|cluster| &cluster.doc);
     let mut places: BTreeSet<&str> =
         clusters.flat_map(|cluster| [cluster.name.as_str(), cluster.uid.as_str()]).collect();
     places.extend(fleet.docs.agents.iter().map(|agent| agent.doc.name.as_str()));
     places.extend(ids.iter().map(String::as_str));
-    Ok(quorum::unmet(quorums, &places, &people))
+    let mut said = calendar::notices(&app.settings, &places, app.now());
+    if !quorums.is_empty() {
+        let people = app.people.words(app.store(), app.now()).await?;
+        said.extend(quorum::unmet(quorums, &places, &people));
+    }
+    Ok(said)
 }
 
 /// That agents were paused on their own side, which no pause of the control plane's says.

@@ -84,7 +84,7 @@ fn approve_all(lab: &mut Lab) {
         let incident = &lab.incidents[&approval.doc.incident_id.to_string()];
         let plan = &lab.plans[&approval.doc.plan_id.to_string()].doc;
         let answer = Answer { digest: Some(&plan.digest), ..Answer::of("operator", Decision::Approve) };
-        changes.push(remediation::decide(approval, incident, plan, &answer, lab.now).unwrap());
+        changes.push(remediation::decide(approval, incident, plan, &answer, None, lab.now).unwrap());
     }
     for change in changes {
         lab.commit(change);

@@ -5,6 +5,7 @@ mod bad_revision;
 mod beside;
 mod bounds;
 mod budgets;
+mod calendars;
 mod clock;
 mod cordons;
 mod crash;

@@ -287,7 +287,7 @@ fn an_approval_counts_once_in_time_and_not_from_the_requester() {
         ..crate::remediation::Answer::of("operator", Decision::Approve)
     };
     let decide = |approval: &Versioned<Approval>, digest, now| {
-        crate::remediation::decide(approval, &incident, &plan, &answer(digest), now)
+        crate::remediation::decide(approval, &incident, &plan, &answer(digest), None, now)
     };
     assert!(matches!(decide(&approval, Some("other"), lab.now), Err(DecideError::DigestChanged { .. })));
     let late = crate::settings::later(lab.now, jiff::SignedDuration::from_secs(86_400));
@@ -296,7 +296,7 @@ fn an_approval_counts_once_in_time_and_not_from_the_requester() {
     let to = Target { namespace: "shop".into(), name: "web-1".into(), uid: "rs-web-1".into() };
     let action = v1::RollbackDeployment { to_replica_set: Some(to), to_revision: 1, ..Default::default() };
     altered.action = ActionBody::RollbackDeployment(action).into();
-    let changed = crate::remediation::decide(&approval, &incident, &altered, &answer(None), lab.now);
+    let changed = crate::remediation::decide(&approval, &incident, &altered, &answer(None), None, lab.now);
     assert!(matches!(changed, Err(DecideError::Mismatch { .. })), "the digest is computed again");
 
     lab.decide("operator", Decision::Approve, "").unwrap();

@@ -36,7 +36,7 @@ pub async fn decide(app: &App, id: &str, answer: OperatorAnswer<'_>) -> Result<A
 async fn attempt(app: &App, id: &str, answer: OperatorAnswer<'_>) -> Result<(), ApiError> {
     let case = super::find(app, id).await?;
     if !is_recorded(&case.approval.doc, answer, app.now()) {
-        app.commit(&changes(app, &case, answer)?).await?;
+        app.commit(&changes(app, &case, answer).await?).await?;
         app.reviews.changed();
         nimbus_platform::reached("cp::approved");
     }
@@ -44,10 +44,21 @@ async fn attempt(app: &App, id: &str, answer: OperatorAnswer<'_>) -> Result<(), 
 }
 
 /// What the answer would change, without changing it.
-pub fn changes(app: &App, case: &ApprovalCase, answer: OperatorAnswer<'_>) -> Result<ChangeSet, ApiError> {
+pub async fn changes(
+    app: &App,
+    case: &ApprovalCase,
+    answer: OperatorAnswer<'_>,
+) -> Result<ChangeSet, ApiError> {
     let OperatorAnswer { by, decision, reason, digest, breaks_glass } = answer;
     let answer = Answer { by: by.name(), decision, reason, digest, groups: by.groups(), breaks_glass };
-    Ok(remediation::decide(&case.approval, &case.incident, &case.plan, &answer, app.now())?)
+    let held = if app.settings.has_calendar() {
+        let docs = app.docs().await?;
+        app.with_snapshot(&docs, |s| s.held_by_calendar(case.plan.action.kind(), &case.incident.doc))
+    } else {
+        None
+    };
+    let held = held.as_deref();
+    Ok(remediation::decide(&case.approval, &case.incident, &case.plan, &answer, held, app.now())?)
 }
 
 /// Whether exactly this answer was recorded before.

@@ -1,5 +1,6 @@
 //! The endpoints of autonomous operation: what Nimbus may do by itself, and what it has done.
 
+pub mod calendar;
 pub mod disable;
 pub mod enable;
 pub mod history;

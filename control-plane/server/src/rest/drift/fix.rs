@@ -45,7 +45,7 @@ pub async fn fix(
     };
     if request.dry_run {
         let case = approvals::find(&app, &approval).await?;
-        changes(&app, &case, answer)?;
+        changes(&app, &case, answer).await?;
         return Ok(Json(started(&case, &case.incident.doc, true)));
     }
     let case = decide(&app, &approval, answer).await?;

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod calendar;
 mod client;
 mod contract;
 mod decisions;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
+use nimbus_control_core::Settings;
 use nimbus_control_core::model::ChangeSet;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -74,7 +76,11 @@ impl TestApi {
     }
 
     async fn of(dir: tempfile::TempDir) -> Self {
-        let app = crate::app::testing::app(dir.path()).await;
+        Self::of_settings(dir, Settings::default()).await
+    }
+
+    async fn of_settings(dir: tempfile::TempDir, settings: Settings) -> Self {
+        let app = crate::app::testing::app_with(dir.path(), settings).await;
         let token = std::fs::read_to_string(dir.path().join("operator.token")).unwrap().trim().to_owned();
         let router = super::limited(Arc::clone(&app), Limits::default());
         Self { app, router, token, dir }

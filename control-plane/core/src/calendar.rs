@@ -1,0 +1,327 @@
+//! Windows and blackouts: whether anything may be begun now, and when that changes.
+//!
+//! Outside its windows, and in a blackout, nothing is begun, whoever wants it; who breaks the glass of an approval may. A period is a
+//! state and no event: a control plane that was down while one began or ended finds what is so when it comes back, and makes up for
+//! nothing. Where the clocks go forward or back, a time that does not exist or exists twice counts so that less is begun: a blackout is
+//! as long, and a window as short, as it can be read.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::{Date, DateTime};
+use jiff::{Timestamp, ToSpan as _};
+
+use crate::model::ActionKind;
+use crate::settings::Settings;
+use crate::settings::calendar::{Day, Period, When, Zone};
+
+/// So many days ahead a weekly period is looked for: a week, and what the clocks of a zone can be ahead of those of another.
+const AHEAD: i32 = 9;
+
+/// How the times of a period are read that do not exist, or exist twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Of a blackout: as long as can be.
+    Longest,
+    /// Of a window: as short as can be.
+    Shortest,
+}
+
+/// Where a period stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand {
+    /// It is now, until then; `None`: for longer than a week, or for good.
+    Now(Option<Timestamp>),
+    /// It is not, and begins then; `None`: it is over.
+    Later(Option<Timestamp>),
+}
+
+/// Where this period stands.
+pub fn stand(period: &Period, reading: Reading, now: Timestamp) -> Stand {
+    // The settings have no other.
+    let Some(when) = period.when() else { return Stand::Later(None) };
+    let (days, from, to) = match when {
+        When::Once { starts, ends } => {
+            return match moments(&period.zone, starts, ends, reading) {
+                Some((starts, ends)) if starts <= now && now < ends => Stand::Now(Some(ends)),
+                Some((starts, _)) if now < starts => Stand::Later(Some(starts)),
+                _ => Stand::Later(None),
+            };
+        }
+        When::Weekly { days, from, to } => (days, from, to),
+    };
+    let today = period.zone.rules().to_datetime(now).date();
+    let mut until: Option<Timestamp> = None;
+    // Two days back: it may have begun the day before, by clocks that went back since.
+    for day in (-2..=AHEAD).filter_map(|away| today.checked_add(away.days()).ok()) {
+        if !days.contains(&day_of(day)) {
+            continue;
+        }
+        let Some(ends) = (if to > from { Some(day) } else { day.tomorrow().ok() }) else { continue };
+        let both = moments(&period.zone, day.to_datetime(from), ends.to_datetime(to), reading);
+        let Some((starts, ends)) = both else { continue };
+        match until {
+            // One follows the other without a pause.
+            Some(end) if starts <= end => until = Some(end.max(ends)),
+            Some(end) => return Stand::Now(Some(end)),
+            None if starts <= now && now < ends => until = Some(ends),
+            None if now < starts => return Stand::Later(Some(starts)),
+            None => {}
+        }
+    }
+    match until {
+        Some(end) if end.duration_since(now).as_hours() < 7 * 24 => Stand::Now(Some(end)),
+        Some(_) => Stand::Now(None),
+        None => Stand::Later(None),
+    }
+}
+
+/// Its beginning and its end; `None`: as it is read, there is nothing between them.
+fn moments(
+    zone: &Zone,
+    starts: DateTime,
+    ends: DateTime,
+    reading: Reading,
+) -> Option<(Timestamp, Timestamp)> {
+    let (starts, ends) =
+        (zone.rules().to_ambiguous_timestamp(starts), zone.rules().to_ambiguous_timestamp(ends));
+    let (starts, ends) = match reading {
+        Reading::Longest => (starts.earlier().ok()?, ends.later().ok()?),
+        Reading::Shortest => (starts.later().ok()?, ends.earlier().ok()?),
+    };
+    (starts < ends).then_some((starts, ends))
+}
+
+fn day_of(date: Date) -> Day {
+    Day::ALL[usize::try_from(date.weekday().to_monday_zero_offset()).unwrap_or_default()]
+}
+
+/// Why nothing may be begun by this action (`None`: one that this build does not know) in the place of these names; `None`: it may.
+pub(crate) fn held(
+    settings: &Settings,
+    action: Option<ActionKind>,
+    places: &[&str],
+    now: Timestamp,
+) -> Option<String> {
+    let fits = |period: &&Period| {
+        let for_action =
+            period.actions.is_empty() || action.is_none_or(|kind| period.actions.contains(&kind));
+        let there =
+            period.clusters.is_empty() || period.clusters.iter().any(|name| places.contains(&name.as_str()));
+        for_action && there
+    };
+    let blackouts = settings.blackout.iter().filter(fits).filter_map(|period| {
+        match stand(period, Reading::Longest, now) {
+            Stand::Now(until) => Some((until.unwrap_or(Timestamp::MAX), until, period)),
+            Stand::Later(_) => None,
+        }
+    });
+    if let Some((_, until, period)) = blackouts.max_by_key(|(last, ..)| *last) {
+        let until = until.map_or_else(String::new, |until| format!(" until {until:.0}"));
+        return Some(format!("blackout {}{until}: {}", period.name, period.words()));
+    }
+    let mut windows = settings.window.iter().filter(fits).peekable();
+    windows.peek()?;
+    let mut next: Option<(Timestamp, &Period)> = None;
+    for period in windows {
+        match stand(period, Reading::Shortest, now) {
+            Stand::Now(_) => return None,
+            Stand::Later(Some(begins)) if next.is_none_or(|(first, _)| begins < first) => {
+                next = Some((begins, period));
+            }
+            Stand::Later(_) => {}
+        }
+    }
+    Some(match next {
+        Some((begins, period)) => {
+            format!("outside its windows until {begins:.0}: {} is {}", period.name, period.words())
+        }
+        None => "outside its windows, of which none is left".to_owned(),
+    })
+}
+
+/// Most sentences of [`notices`].
+const MOST_NOTICES: usize = 10;
+
+/// The blackouts that are now, and what of the settings holds nowhere, as nothing is called so; one sentence each. `places` are the
+/// names and ids of clusters and hosts.
+pub fn notices(settings: &Settings, places: &BTreeSet<&str>, now: Timestamp) -> Vec<String> {
+    let mut said = Vec::new();
+    for period in &settings.blackout {
+        if let Stand::Now(until) = stand(period, Reading::Longest, now) {
+            let until = until.map_or_else(String::new, |until| format!(" until {until:.0}"));
+            let what: Vec<&str> = period.actions.iter().map(|action| action.as_str()).collect();
+            let what = if what.is_empty() {
+                "nothing is".to_owned()
+            } else {
+                format!("no {} is", what.join(", no "))
+            };
+            let there = period.clusters.join(", ");
+            let there = if there.is_empty() { String::new() } else { format!(" in {there}") };
+            said.push(format!("blackout {}{until}: {what} begun{there}", period.name));
+        }
+    }
+    for (list, periods) in [("window", &settings.window), ("blackout", &settings.blackout)] {
+        for period in periods {
+            for name in period.clusters.iter().filter(|name| !places.contains(name.as_str())) {
+                said.push(format!(
+                    "settings.{list} {:?} is for {name:?}, which no cluster and no host is called or has as its id",
+                    period.name
+                ));
+            }
+        }
+    }
+    said.truncate(MOST_NOTICES);
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn period(json: &str) -> Period {
+        serde_json::from_str(&format!(r#"{{"name":"n",{json}}}"#)).unwrap()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn now_until(text: &str) -> Stand {
+        Stand::Now(Some(at(text)))
+    }
+
+    fn later(text: &str) -> Stand {
+        Stand::Later(Some(at(text)))
+    }
+
+    #[test]
+    fn a_night_belongs_to_the_day_on_which_it_begins() {
+        let nights = period(r#""zone":"Europe/Berlin","days":["fri"],"from":"22:00","to":"06:00""#);
+        for (now, stands) in [
+            ("2026-12-04T20:59:59Z", later("2026-12-04T21:00:00Z")),
+            ("2026-12-04T21:00:00Z", now_until("2026-12-05T05:00:00Z")),
+            ("2026-12-05T04:59:59Z", now_until("2026-12-05T05:00:00Z")),
+            ("2026-12-05T05:00:00Z", later("2026-12-11T21:00:00Z")),
+        ] {
+            assert_eq!(stand(&nights, Reading::Longest, at(now)), stands, "{now}");
+            assert_eq!(stand(&nights, Reading::Shortest, at(now)), stands, "{now}");
+        }
+    }
+
+    #[test]
+    fn days_that_follow_each_other_are_one_period() {
+        let weekend = period(r#""zone":"UTC","days":["sat","sun"]"#);
+        assert_eq!(
+            stand(&weekend, Reading::Longest, at("2026-12-05T00:00:00Z")),
+            now_until("2026-12-07T00:00:00Z")
+        );
+        let always = period(r#""zone":"UTC","from":"00:00""#);
+        assert_eq!(stand(&always, Reading::Longest, at("2026-12-05T10:00:00Z")), Stand::Now(None));
+    }
+
+    #[test]
+    fn once_is_over_when_it_was() {
+        let once =
+            period(r#""zone":"America/New_York","starts":"2026-12-24T12:00","ends":"2027-01-02T08:00""#);
+        for (now, stands) in [
+            ("2026-12-24T16:59:59Z", later("2026-12-24T17:00:00Z")),
+            ("2026-12-24T17:00:00Z", now_until("2027-01-02T13:00:00Z")),
+            ("2027-01-02T13:00:00Z", Stand::Later(None)),
+        ] {
+            assert_eq!(stand(&once, Reading::Longest, at(now)), stands, "{now}");
+        }
+    }
+
+    /// In Berlin the clocks go from 02:00 to 03:00 on 2027-03-28, and from 03:00 back to 02:00 on 2026-10-25.
+    #[test]
+    fn where_the_clocks_change_a_blackout_is_as_long_and_a_window_as_short_as_can_be() {
+        let to_half_past = period(r#""zone":"Europe/Berlin","from":"01:00","to":"02:30""#);
+        let from_half_past = period(r#""zone":"Europe/Berlin","from":"02:30","to":"05:00""#);
+        let ends = |reading, now: &str| match stand(&to_half_past, reading, at(now)) {
+            Stand::Now(Some(until)) => until.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let begins = |reading, now: &str| match stand(&from_half_past, reading, at(now)) {
+            Stand::Later(Some(begins)) => begins.to_string(),
+            other => panic!("{other:?}"),
+        };
+        // Twice half past two: at 00:30 and at 01:30 UTC.
+        assert_eq!(ends(Reading::Longest, "2026-10-24T23:30:00Z"), "2026-10-25T01:30:00Z");
+        assert_eq!(ends(Reading::Shortest, "2026-10-24T23:30:00Z"), "2026-10-25T00:30:00Z");
+        assert_eq!(begins(Reading::Longest, "2026-10-24T23:30:00Z"), "2026-10-25T00:30:00Z");
+        assert_eq!(begins(Reading::Shortest, "2026-10-24T23:30:00Z"), "2026-10-25T01:30:00Z");
+        // No half past two: half past one and half past three.
+        assert_eq!(ends(Reading::Longest, "2027-03-28T00:10:00Z"), "2027-03-28T01:30:00Z");
+        assert_eq!(ends(Reading::Shortest, "2027-03-28T00:10:00Z"), "2027-03-28T00:30:00Z");
+        assert_eq!(begins(Reading::Longest, "2027-03-28T00:10:00Z"), "2027-03-28T00:30:00Z");
+        assert_eq!(begins(Reading::Shortest, "2027-03-28T00:10:00Z"), "2027-03-28T01:30:00Z");
+    }
+
+    #[test]
+    fn deny_beats_allow_and_the_last_blackout_says_until_when() {
+        let mut settings = Settings::default();
+        let now = at("2026-12-05T10:00:00Z");
+        let held = |settings: &Settings| super::held(settings, Some(ActionKind::RestartPod), &["prod"], now);
+        assert_eq!(held(&settings), None, "without any, always");
+        let named = |name: &str, json: &str| Period { name: name.to_owned(), ..period(json) };
+        settings.window = vec![named("weekend", r#""zone":"UTC","days":["sat"]"#)];
+        assert_eq!(held(&settings), None);
+        settings.window = vec![
+            named("sunday", r#""zone":"UTC","days":["sun"]"#),
+            named("evening", r#""zone":"UTC","from":"20:00""#),
+        ];
+        assert_eq!(
+            held(&settings).unwrap(),
+            "outside its windows until 2026-12-05T20:00:00Z: evening is every day 20:00 to 00:00 (UTC)"
+        );
+        settings.window.truncate(1);
+        settings.window[0].clusters = vec!["test".to_owned()];
+        assert_eq!(held(&settings), None, "a window of another cluster holds nothing here");
+        settings.window = vec![named("weekend", r#""zone":"UTC","days":["sat"]"#)];
+        settings.blackout = vec![
+            named("sale", r#""zone":"UTC","starts":"2026-12-05T00:00","ends":"2026-12-05T12:00""#),
+            named("freeze", r#""zone":"UTC","starts":"2026-12-05T00:00","ends":"2026-12-06T00:00""#),
+        ];
+        let said = held(&settings).unwrap();
+        assert!(said.starts_with("blackout freeze until 2026-12-06T00:00:00Z: "), "{said}");
+        for blackout in &mut settings.blackout {
+            blackout.actions = vec![ActionKind::RestoreFile];
+        }
+        assert_eq!(held(&settings), None);
+        assert!(
+            super::held(&settings, None, &["prod"], now).is_some(),
+            "what nobody knows may be what is meant"
+        );
+        settings.blackout.clear();
+        settings.window =
+            vec![named("once", r#""zone":"UTC","starts":"2026-12-01T00:00","ends":"2026-12-02T00:00""#)];
+        assert_eq!(held(&settings).unwrap(), "outside its windows, of which none is left");
+    }
+
+    #[test]
+    fn a_blackout_that_is_now_and_a_name_that_nothing_has_are_told() {
+        let now = at("2026-12-05T10:00:00Z");
+        let places = BTreeSet::from(["prod"]);
+        let mut settings = Settings::default();
+        let once = r#""zone":"UTC","starts":"2026-12-05T00:00","ends":"2026-12-05T12:00""#;
+        settings.blackout = vec![
+            Period {
+                clusters: vec!["prod".to_owned()],
+                actions: vec![ActionKind::RestartPod],
+                ..period(once)
+            },
+            Period {
+                clusters: vec!["prd".to_owned()],
+                name: "later".to_owned(),
+                ..period(r#""zone":"UTC","days":["sun"]"#)
+            },
+        ];
+        assert_eq!(
+            notices(&settings, &places, now),
+            [
+                "blackout n until 2026-12-05T12:00:00Z: no restart_pod is begun in prod",
+                "settings.blackout \"later\" is for \"prd\", which no cluster and no host is called or has as its id",
+            ]
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! The independent check of when a plan may go out (invariant 10): by what the clocks of the zone show at this moment, and by nothing
+//! that was worked out before.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+
+use super::permission::is_meant;
+use super::{Violations, require};
+use crate::model::{Approval, ApprovalState, Plan};
+use crate::settings::calendar::{Day, Period};
+use crate::snapshot::Snapshot;
+
+/// In no blackout, and where there are windows for it in one of them, unless somebody broke the glass and said why.
+pub(super) fn require_time(
+    found: &mut Violations,
+    plan: &Plan,
+    places: &[String],
+    snapshot: &Snapshot<'_>,
+    now: Timestamp,
+) {
+    let settings = snapshot.settings;
+    if settings.window.is_empty() && settings.blackout.is_empty() {
+        return;
+    }
+    if plan.needs_approval && snapshot.approvals.iter().any(|it| passes(&it.doc, plan, now)) {
+        return;
+    }
+    let meant = |period: &&Period| is_meant(plan, places, &period.actions, &period.clusters);
+    for period in settings.blackout.iter().filter(meant) {
+        require(found, 10, !shows(period, now), || format!("blackout {} is now", period.name));
+    }
+    let mut windows = settings.window.iter().filter(meant).peekable();
+    if windows.peek().is_some() {
+        require(found, 10, windows.any(|period| shows(period, now)), || {
+            "none of its windows is now".to_owned()
+        });
+    }
+}
+
+/// A broken glass of another person, for this very plan, that can be used.
+fn passes(approval: &Approval, plan: &Plan, now: Timestamp) -> bool {
+    let broken = approval.broken_glass.as_ref();
+    broken.is_some_and(|it| it.by != plan.requested_by && !it.reason.trim().is_empty())
+        && approval.incident_id == plan.incident_id
+        && approval.plan_digest == plan.digest
+        && approval.state == ApprovalState::Approved
+        && approval.used_by.is_none()
+        && now < approval.expires_at
+}
+
+/// Do the clocks of its zone show a time of it?
+pub(super) fn shows(period: &Period, now: Timestamp) -> bool {
+    let shown: DateTime = now.to_zoned(period.zone.rules().clone()).datetime();
+    if let (Some(starts), Some(ends)) = (period.starts, period.ends) {
+        return starts <= shown && shown < ends;
+    }
+    let is_of = |date: jiff::civil::Date| {
+        let name = date.strftime("%a").to_string().to_lowercase();
+        period.days.is_empty() || period.days.iter().copied().map(Day::as_str).any(|day| day == name)
+    };
+    let midnight = jiff::civil::Time::midnight();
+    let (from, to) = (period.from.unwrap_or(midnight), period.to.unwrap_or(midnight));
+    let (today, time) = (shown.date(), shown.time());
+    if from < to {
+        return is_of(today) && from <= time && time < to;
+    }
+    // It goes on over midnight: that of today, or the rest of yesterday's.
+    let yesterday = today.yesterday().is_ok_and(is_of);
+    is_of(today) && from <= time || yesterday && time < to
+}
