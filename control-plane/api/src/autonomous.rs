@@ -37,7 +37,7 @@ pub struct AutonomousStatus {
     pub waiting_approvals: u32,
 }
 
-/// That people paused Nimbus somewhere: nothing new is begun there until it is resumed.
+/// That people paused Nimbus somewhere: nothing new is begun there until it is resumed or its time is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pause {
     /// `fleet`, or `cluster/` and the cluster's UID.
@@ -50,6 +50,9 @@ pub struct Pause {
     pub by: String,
     /// Why; may be empty.
     pub reason: String,
+    /// When it ends by itself; `null`: when it is resumed.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
 }
 
 /// What Nimbus does about one kind of incident. Rules are part of the product; clusters enable them.

@@ -99,6 +99,9 @@ pub struct PauseRequest {
     /// Why, for whoever finds it paused and for the audit log; may be empty. At most 1,000 characters.
     #[schema(max_length = 1000)]
     pub reason: String,
+    /// It ends by itself after so many seconds, 60 to 2,592,000 (30 days); `null`: when it is resumed. Only of a pause.
+    #[schema(minimum = 60, maximum = 2_592_000)]
+    pub for_seconds: Option<u64>,
     /// True: says what would hold, writes nothing.
     pub dry_run: bool,
 }

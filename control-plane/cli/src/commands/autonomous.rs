@@ -14,6 +14,7 @@ use crate::error::Failure;
 use crate::exit::Exit;
 use crate::global::Page;
 use crate::output::theme::readable;
+use crate::output::time::parse_span;
 use crate::{connect, view};
 
 /// How long an agent is given to say that its own policy allows what was enabled.
@@ -53,8 +54,14 @@ enum Sub {
         #[arg(long)]
         off: bool,
     },
-    /// Begin nothing new, whoever orders it, until it is resumed; what was begun is finished
-    Pause(Where),
+    /// Begin nothing new, whoever orders it, until it is resumed or for a time; what was begun is finished
+    Pause {
+        #[command(flatten)]
+        place: Where,
+        /// It ends by itself after that, 60s to 30d [default: when it is resumed]
+        #[arg(long = "for", value_name = "TIME", value_parser = parse_span)]
+        how_long: Option<Duration>,
+    },
     /// Let what was paused go on
     Resume(Where),
     /// How far Nimbus may go, cluster by cluster
@@ -111,9 +118,10 @@ struct Where {
 }
 
 impl Where {
-    fn request(self, context: &Context) -> PauseRequest {
+    fn request(self, how_long: Option<Duration>, context: &Context) -> PauseRequest {
         let Self { cluster, fleet, reason } = self;
-        PauseRequest { cluster, fleet, reason, dry_run: context.global.dry_run }
+        let for_seconds = how_long.map(|time| time.as_secs());
+        PauseRequest { cluster, fleet, reason, for_seconds, dry_run: context.global.dry_run }
     }
 }
 
@@ -134,13 +142,13 @@ pub async fn run(context: &Context, args: AutonomousArgs) -> Result<Exit, Failur
             let answer = client.disable(&cluster, &request).await?;
             context.show(&answer, |view, item| view::autonomous::disabled(view, item, dry_run))?;
         }
-        Sub::Pause(place) => {
-            let request = place.request(context);
+        Sub::Pause { place, how_long } => {
+            let request = place.request(how_long, context);
             let answer = client.pause(&request).await?;
             context.show(&answer, |view, list| view::autonomous::paused(view, list, request.dry_run))?;
         }
         Sub::Resume(place) => {
-            let request = place.request(context);
+            let request = place.request(None, context);
             let answer = client.resume(&request).await?;
             context.show(&answer, |view, list| view::autonomous::resumed(view, list, request.dry_run))?;
         }

@@ -133,7 +133,9 @@ pub fn pause_line(view: &View, pause: &Pause) -> String {
     let what =
         pause.cluster.as_ref().map_or_else(|| "the whole fleet".to_owned(), |name| format!("cluster {name}"));
     let because = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
-    format!("{what}, paused by {} {} ago{because}", pause.by, view.clock.age(pause.created_at))
+    let until =
+        pause.until.map_or_else(String::new, |until| format!(", for another {}", view.clock.until(until)));
+    format!("{what}, paused by {} {} ago{until}{because}", pause.by, view.clock.age(pause.created_at))
 }
 
 fn place_option(pause: &Pause) -> String {
@@ -316,6 +318,8 @@ mod tests {
         };
         let both =
             json!({"items": [pause(json!(null), "disks are moved"), pause(json!("prod"), "")], "next": null});
+        let mut both = both;
+        both["items"][1]["until"] = json!("2026-11-22T10:00:00Z");
         insta::assert_snapshot!("paused", paused(&view(80), &read(both.clone()), false));
         insta::assert_snapshot!("resumed", resumed(&view(80), &read(both), false));
         let none = json!({"items": [], "next": null});

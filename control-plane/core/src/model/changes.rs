@@ -56,7 +56,7 @@ pub struct ChangeSet {
     pub tokens: Vec<Versioned<JoinTokenRecord>>,
     /// Clusters, new or changed.
     pub clusters: Vec<Versioned<Cluster>>,
-    /// Pauses, new ones; one that ends is among [`Self::removed`].
+    /// Pauses, new or longer ones; one that ends is among [`Self::removed`].
     pub pauses: Vec<Versioned<Pause>>,
     /// Incidents, new or changed.
     pub incidents: Vec<Versioned<Incident>>,

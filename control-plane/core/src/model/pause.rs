@@ -1,4 +1,5 @@
-//! The model of a pause: a person stopped Nimbus in a cluster or in the whole fleet until somebody lets it go on.
+//! The model of a pause: a person stopped Nimbus in a cluster or in the whole fleet, until somebody lets it go on or for as long as the
+//! person said.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,9 @@ pub struct Pause {
     pub reason: String,
     /// Since when.
     pub since: Timestamp,
+    /// When it ends by itself; `None`: when somebody lets it go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 impl Pause {
@@ -29,6 +33,11 @@ impl Pause {
             None => "the fleet".to_owned(),
             Some(_) => format!("cluster {}", self.cluster),
         }
+    }
+
+    /// Does this end outlast its own? `None` is no end.
+    pub fn ends_before(&self, until: Option<Timestamp>) -> bool {
+        self.until.is_some_and(|own| until.is_none_or(|until| own < until))
     }
 
     /// Does it hold there? `agent` is the host's own, where it is known: what an agent of a cluster watches on its host is paused
@@ -49,10 +58,11 @@ impl Pause {
             Some(_) => format!("--cluster {}", self.cluster),
         };
         format!(
-            "paused: {} paused {} at {:.0}{because}, and nothing new is begun until `nimbus autonomous resume {resume}`",
+            "paused: {} paused {} at {:.0}{because}, and nothing new is begun until {}`nimbus autonomous resume {resume}`",
             self.by,
             self.what(),
-            self.since
+            self.since,
+            self.until.map_or_else(String::new, |until| format!("{until:.0} or ")),
         )
     }
 }

@@ -1,15 +1,15 @@
 //! Expires what is past its time: approvals that were not answered or not used, jobs that were not started or not
-//! reported, and silences.
+//! reported, silences, and pauses that were for a time.
 
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ids::IncidentId;
 
-use super::clock;
 use super::index::Index;
 use super::record::{Record, transition};
 use super::report::record_failed_attempt;
+use super::{clock, pause};
 use crate::model::{ApprovalState, ChangeSet, IncidentState, Job, JobState, Versioned};
 use crate::settings::{later, millis};
 use crate::snapshot::Snapshot;
@@ -77,6 +77,7 @@ pub fn expire(s: &Snapshot<'_>, now: Timestamp) -> ChangeSet {
         record.incident(incident, after);
     }
     orphans(s, &mut record, now);
+    pause::ended(s.pauses.iter(), &mut record, now);
     record.changes
 }
 

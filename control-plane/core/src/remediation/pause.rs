@@ -17,6 +17,8 @@ pub struct PauseOrder<'a> {
     pub by: &'a str,
     /// Why; may be empty.
     pub reason: &'a str,
+    /// When it ends by itself; `None`: when somebody lets it go on.
+    pub until: Option<Timestamp>,
 }
 
 impl PauseOrder<'_> {
@@ -29,6 +31,7 @@ impl PauseOrder<'_> {
             by: self.by.to_owned(),
             reason: reason.to_owned(),
             since: now,
+            until: self.until,
         }
     }
 
@@ -38,17 +41,40 @@ impl PauseOrder<'_> {
     }
 }
 
-/// Pauses it: no job is decided there any more. What is paused already stays as it is, with
-/// who paused it first and why.
+/// Pauses it: no job is decided there any more. What is paused already, and for as long, stays as it is, with who paused it first and
+/// why. An order that lasts longer takes the place of one that ends sooner: who pulls the kill switch in the middle of a maintenance
+/// is not let down by its end.
 pub fn pause(pauses: &[Versioned<Pause>], order: PauseOrder<'_>, now: Timestamp) -> ChangeSet {
     let mut record = Record::new(now);
-    if order.in_force(pauses).is_none() {
-        let pause = order.pause(now);
-        let text = format!("paused {}{}", pause.what(), because(&pause.reason));
-        record.audit_by(order.by, "autonomous.paused", &subject(&pause), &pause.cluster, text);
-        record.changes.pauses.push(Versioned::new(pause));
-    }
+    let mut pause = order.pause(now);
+    let found = order.in_force(pauses);
+    let before = match found {
+        Some(found) if !found.doc.ends_before(order.until) => return record.changes,
+        Some(found) => {
+            pause.since = found.doc.since;
+            format!(", which {} had paused{}", found.doc.by, until(found.doc.until))
+        }
+        None => String::new(),
+    };
+    let text = format!("paused {}{}{before}{}", pause.what(), until(pause.until), because(&pause.reason));
+    record.audit_by(order.by, "autonomous.paused", &subject(&pause), &pause.cluster, text);
+    let version = found.map_or(0, |found| found.version);
+    record.changes.pauses.push(Versioned { version, doc: pause });
     record.changes
+}
+
+/// Ends those whose time is over.
+pub(super) fn ended<'a>(
+    pauses: impl Iterator<Item = &'a Versioned<Pause>>,
+    record: &mut Record,
+    now: Timestamp,
+) {
+    for found in pauses.filter(|pause| pause.doc.until.is_some_and(|until| until <= now)) {
+        let pause = &found.doc;
+        let text = format!("resumed {}, which {} had paused{}", pause.what(), pause.by, until(pause.until));
+        record.audit("autonomous.resumed", &subject(pause), &pause.cluster, text);
+        record.changes.removed.push(Removed::of(found));
+    }
 }
 
 /// Lets it go on. What is not paused stays as it is; so does the fleet's pause when a cluster may go on, and a cluster's when the
@@ -68,6 +94,10 @@ pub fn resume(pauses: &[Versioned<Pause>], order: PauseOrder<'_>, now: Timestamp
         record.changes.removed.push(Removed::of(found));
     }
     record.changes
+}
+
+fn until(until: Option<Timestamp>) -> String {
+    until.map_or_else(String::new, |until| format!(" until {until:.0}"))
 }
 
 fn subject(pause: &Pause) -> String {

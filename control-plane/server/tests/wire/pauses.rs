@@ -16,7 +16,7 @@ async fn order(plane: &ControlPlane, fleet: bool, pauses: bool) {
     let cluster = app.store().get::<Cluster>(UID).await.unwrap().map(|cluster| cluster.doc);
     let cluster = cluster.as_ref().filter(|_| !fleet);
     assert_eq!(cluster.is_none(), fleet);
-    let order = PauseOrder { cluster, by: "operator", reason: "disks are moved" };
+    let order = PauseOrder { cluster, by: "operator", reason: "disks are moved", until: None };
     let docs = app.docs().await.unwrap();
     let decide = if pauses { remediation::pause } else { remediation::resume };
     app.commit(&decide(&docs.pauses, order, app.now())).await.unwrap();

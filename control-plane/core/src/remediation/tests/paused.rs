@@ -11,7 +11,8 @@ use crate::testing::lab::agent_id;
 /// Pauses the cluster of the tests, or the fleet.
 pub(super) fn pause(lab: &mut Lab, whole_fleet: bool, reason: &str) -> bool {
     let cluster = lab.clusters[CLUSTER].doc.clone();
-    let order = PauseOrder { cluster: (!whole_fleet).then_some(&cluster), by: "operator", reason };
+    let order =
+        PauseOrder { cluster: (!whole_fleet).then_some(&cluster), by: "operator", reason, until: None };
     let pauses: Vec<_> = lab.pauses.values().cloned().collect();
     let changes = remediation::pause(&pauses, order, lab.now);
     lab.commit(changes)
@@ -19,7 +20,8 @@ pub(super) fn pause(lab: &mut Lab, whole_fleet: bool, reason: &str) -> bool {
 
 pub(super) fn resume(lab: &mut Lab, whole_fleet: bool) -> bool {
     let cluster = lab.clusters[CLUSTER].doc.clone();
-    let order = PauseOrder { cluster: (!whole_fleet).then_some(&cluster), by: "operator", reason: "" };
+    let order =
+        PauseOrder { cluster: (!whole_fleet).then_some(&cluster), by: "operator", reason: "", until: None };
     let pauses: Vec<_> = lab.pauses.values().cloned().collect();
     let changes = remediation::resume(&pauses, order, lab.now);
     lab.commit(changes)
@@ -49,7 +51,7 @@ fn a_pause_of_another_cluster_holds_nothing_here() {
     let mut lab = crash_loop();
     let other =
         Cluster { uid: "another".into(), name: "staging".into(), ..lab.clusters[CLUSTER].doc.clone() };
-    let order = PauseOrder { cluster: Some(&other), by: "operator", reason: "" };
+    let order = PauseOrder { cluster: Some(&other), by: "operator", reason: "", until: None };
     let changes = remediation::pause(&[], order, lab.now);
     lab.commit(changes);
     assert_eq!(lab.settle().len(), 1);
@@ -160,4 +162,61 @@ fn a_job_that_came_to_a_paused_agent_uses_up_no_approval() {
     let again = lab.settle();
     assert_eq!(again.len(), 1);
     assert_eq!(again[0].approvals, jobs[0].approvals);
+}
+
+/// A maintenance of the cluster of the tests, for so many seconds from now.
+fn maintain(lab: &mut Lab, by: &str, seconds: Option<i64>) -> bool {
+    let cluster = lab.clusters[CLUSTER].doc.clone();
+    let until = seconds.map(|seconds| lab.now + jiff::SignedDuration::from_secs(seconds));
+    let order = PauseOrder { cluster: Some(&cluster), by, reason: "disks are moved", until };
+    let pauses: Vec<_> = lab.pauses.values().cloned().collect();
+    let changes = remediation::pause(&pauses, order, lab.now);
+    lab.commit(changes)
+}
+
+#[test]
+fn a_maintenance_ends_by_itself_and_that_is_on_record() {
+    let mut lab = crash_loop();
+    maintain(&mut lab, "ann", Some(600));
+    assert!(lab.settle().is_empty());
+    let reason = lab.open(IncidentKind::PodCrashLoop).reason.clone();
+    assert!(
+        reason.contains("ann paused cluster prod") && reason.contains(" or `nimbus autonomous resume"),
+        "{reason}"
+    );
+    lab.pass(599);
+    assert!(lab.settle().is_empty());
+    lab.pass(1);
+    assert_eq!(lab.settle().len(), 1);
+    assert_eq!((lab.audited("autonomous.resumed"), lab.pauses.len()), (1, 0));
+    let row = lab.audit.iter().find(|row| row.draft.action == "autonomous.resumed").unwrap();
+    assert_eq!(row.draft.actor, "nimbus", "nobody let it go on");
+    assert!(row.draft.detail.contains("which ann had paused until 20"), "{}", row.draft.detail);
+}
+
+#[test]
+fn who_pulls_the_kill_switch_in_a_maintenance_is_not_let_down_by_its_end() {
+    for longer in [None, Some(1_200)] {
+        let mut lab = crash_loop();
+        maintain(&mut lab, "ann", Some(600));
+        assert!(maintain(&mut lab, "bob", longer));
+        assert_eq!(lab.audited("autonomous.paused"), 2);
+        lab.pass(600);
+        assert!(lab.settle().is_empty(), "{longer:?}");
+        assert!(lab.open(IncidentKind::PodCrashLoop).reason.contains("bob paused"));
+        lab.pass(600);
+        assert_eq!(lab.settle().len(), usize::from(longer.is_some()));
+    }
+}
+
+#[test]
+fn a_maintenance_does_not_shorten_a_pause() {
+    for lasting in [None, Some(600)] {
+        let mut lab = crash_loop();
+        maintain(&mut lab, "ann", lasting);
+        assert!(!maintain(&mut lab, "bob", Some(60)), "{lasting:?}");
+        lab.pass(60);
+        assert!(lab.settle().is_empty());
+        assert!(lab.open(IncidentKind::PodCrashLoop).reason.contains("ann paused"));
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nimbus_api::{List, Pause, PauseRequest};
 use nimbus_control_core::model::{self, ChangeSet, Document, Versioned};
 use nimbus_control_core::remediation::PauseOrder;
@@ -24,6 +24,9 @@ pub async fn list(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<Jso
     let docs = app.docs().await?;
     Ok(Json(shown(docs.pauses.iter().map(|pause| &pause.doc))))
 }
+
+/// How long a pause may be that ends by itself: as a silence.
+const SECONDS: std::ops::RangeInclusive<u64> = 60..=2_592_000;
 
 /// A decision about the pauses that there are.
 type Decide = fn(&[Versioned<model::Pause>], PauseOrder<'_>, Timestamp) -> ChangeSet;
@@ -50,7 +53,8 @@ pub(super) async fn attempt(
         (None, false) => return Err(one_of("neither")),
     };
     let doc = cluster.as_ref().map(|cluster| &cluster.doc);
-    let order = PauseOrder { cluster: doc, by: caller.name(), reason: &reason };
+    let until = until(request.for_seconds, app.now())?;
+    let order = PauseOrder { cluster: doc, by: caller.name(), reason: &reason, until };
     let mut changes = decide(&docs.pauses, order, app.now());
     if let (false, Some(cluster)) = (changes.pauses.is_empty(), cluster) {
         // Unchanged: one that is removed at the same moment is not paused, or its removal is decided anew.
@@ -61,10 +65,21 @@ pub(super) async fn attempt(
         // It is stored, whatever this brings: where the commit could not be followed, agents are told with the next reading.
         drop(app.docs().await);
     }
-    let ended =
-        |pause: &&Versioned<model::Pause>| changes.removed.iter().any(|gone| gone.id == pause.doc.id());
-    let held = docs.pauses.iter().filter(|pause| !ended(pause)).chain(&changes.pauses);
+    let removed = changes.removed.iter().map(|gone| gone.id.clone());
+    let changed: Vec<String> = changes.pauses.iter().map(|pause| pause.doc.id()).chain(removed).collect();
+    let held = docs.pauses.iter().filter(|pause| !changed.contains(&pause.doc.id())).chain(&changes.pauses);
     Ok(shown(held.map(|pause| &pause.doc)))
+}
+
+/// When a pause of so many seconds ends.
+fn until(seconds: Option<u64>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
+    let Some(seconds) = seconds else { return Ok(None) };
+    if !SECONDS.contains(&seconds) {
+        let expected = format!("{} to {} seconds, or null", SECONDS.start(), SECONDS.end());
+        return Err(ApiError::invalid("for_seconds", expected, seconds.to_string()));
+    }
+    // At most thirty days from now: representable until the year 9999.
+    Ok(Some(now + SignedDuration::from_secs(i64::try_from(seconds).unwrap_or_default())))
 }
 
 /// The cluster of a pause that is called so, as far as the pause knows it.
@@ -96,5 +111,6 @@ pub(in crate::rest) fn pause(pause: &model::Pause) -> Pause {
         cluster: pause.cluster_uid.as_ref().map(|_| pause.cluster.clone()),
         by: pause.by.clone(),
         reason: pause.reason.clone(),
+        until: pause.until,
     }
 }

@@ -28,5 +28,8 @@ pub async fn resume(
     _: Params<Nothing>,
     Body(request): Body<PauseRequest>,
 ) -> Result<Json<List<Pause>>, ApiError> {
+    if let Some(seconds) = request.for_seconds {
+        return Err(ApiError::invalid("for_seconds", "null: what is resumed stays so", seconds.to_string()));
+    }
     Ok(Json(until_alone(|| attempt(&app, &caller, &request, remediation::resume)).await?))
 }

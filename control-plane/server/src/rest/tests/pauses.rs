@@ -56,6 +56,27 @@ async fn what_is_so_already_is_no_error_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_maintenance_has_an_end_and_a_longer_pause_takes_its_place() {
+    let api = TestApi::with(site()).await;
+    for seconds in [0, 59, 2_592_001] {
+        order(&api, "pause", json!({"fleet": true, "for_seconds": seconds})).await.problem(400, "invalid");
+    }
+    order(&api, "resume", json!({"fleet": true, "for_seconds": 60})).await.problem(400, "invalid");
+    let hour =
+        order(&api, "pause", json!({"fleet": true, "for_seconds": 3600, "reason": "disks"})).await.ok();
+    let ends =
+        |held: &Value| held["items"][0]["until"].as_str().map(|at| at.parse::<jiff::Timestamp>().unwrap());
+    let left = ends(&hour).unwrap().duration_since(api.app.now()).as_secs();
+    assert!((3_500..=3_600).contains(&left), "{hour}");
+    let shorter = order(&api, "pause", json!({"fleet": true, "for_seconds": 60})).await.ok();
+    assert_eq!(shorter, hour);
+    let for_good = order(&api, "pause", json!({"fleet": true, "reason": "stop"})).await.ok();
+    assert_eq!((for_good["items"].as_array().map(Vec::len), ends(&for_good)), (Some(1), None));
+    assert_eq!(api.get("/api/v1/autonomous/pauses").await.ok(), for_good);
+    assert_eq!(api.actions().await, ["autonomous.paused", "autonomous.paused"]);
+}
+
+#[tokio::test]
 async fn an_order_says_where_and_of_a_cluster_that_is_there() {
     let api = TestApi::with(site()).await;
     for body in [json!({}), json!({"cluster": "prod", "fleet": true}), json!({"fleet": false})] {
