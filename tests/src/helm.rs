@@ -194,6 +194,72 @@ pub fn asked(chart: Chart, template: &str, values: &[&str]) -> anyhow::Result<St
     printed(&[&["template", "nimbus", &folder, "--namespace", "ops"][..], values].concat())
 }
 
+/// What the charts say in a namespace that enforces this level, with these values.
+pub fn in_namespace_that_enforces(chart: Chart, enforced: &str, values: &str) -> anyhow::Result<String> {
+    let own = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": enforced}}});
+    // As the chart asks the cluster: for nothing where `restricted` takes the values.
+    let (asks, judge) = if chart.name() == AGENT.name() {
+        let named = format!("(include \"{AGENT}.asks\" . | fromYaml).named");
+        let judge =
+            format!("\"{AGENT}.check.found\" (dict \"root\" . \"named\" {named} \"found\" .Values.found)");
+        (named, judge)
+    } else {
+        let asks = format!("(include \"{chart}.refusedBy\" . | fromYaml).restricted");
+        (asks, format!("\"{chart}.check.enforced\" (dict \"root\" . \"namespace\" .Values.found.ops)"))
+    };
+    let judge = format!("if {asks} -}}}}{{{{ include {judge} }}}}{{{{- end");
+    let found = format!("found={}", json!({"kube-system": {"metadata": {"uid": "u"}}, "ops": own}));
+    asked(chart, &judge, &["--set-json", &found, "--set", values])
+}
+
+/// Values of both charts that a level of Pod Security refuses, the value that is named for it, and whether `baseline` refuses it too.
+/// The API server takes all of them for a pod otherwise.
+pub const REFUSED_BY_POD_SECURITY: &[(&str, &str, bool)] = &[
+    ("extraVolumes[0].name=a,extraVolumes[0].hostPath.path=/x", "extraVolumes", true),
+    (
+        "extraVolumes[0].name=a,extraVolumes[0].nfs.server=x,extraVolumes[0].nfs.path=/x",
+        "extraVolumes",
+        false,
+    ),
+    (
+        "securityContext.privileged=true,securityContext.allowPrivilegeEscalation=true",
+        "securityContext.privileged",
+        true,
+    ),
+    ("securityContext.allowPrivilegeEscalation=true", "securityContext.allowPrivilegeEscalation", false),
+    ("securityContext.capabilities.add={SYS_TIME}", "securityContext.capabilities.add", true),
+    ("securityContext.capabilities.add={CHOWN}", "securityContext.capabilities.add", false),
+    ("securityContext.capabilities.drop={NET_RAW}", "securityContext.capabilities.drop", false),
+    ("podSecurityContext.runAsNonRoot=false", "podSecurityContext.runAsNonRoot", false),
+    ("podSecurityContext.seccompProfile=null", "podSecurityContext.seccompProfile", false),
+    ("podSecurityContext.seccompProfile.type=Unconfined", "podSecurityContext.seccompProfile", true),
+    ("securityContext.appArmorProfile.type=Unconfined", "securityContext.appArmorProfile", true),
+    (
+        "podSecurityContext.runAsNonRoot=false,securityContext.runAsNonRoot=true",
+        "podSecurityContext.runAsNonRoot",
+        false,
+    ),
+    ("podSecurityContext.seLinuxOptions.type=spc_t", "podSecurityContext.seLinuxOptions", true),
+    ("securityContext.seLinuxOptions.user=system_u", "securityContext.seLinuxOptions", true),
+    (
+        "podSecurityContext.sysctls[0].name=kernel.msgmax,podSecurityContext.sysctls[0].value=1",
+        "podSecurityContext.sysctls",
+        true,
+    ),
+];
+
+/// Values of both charts that both levels take.
+pub const TAKEN_BY_POD_SECURITY: &[&str] = &[
+    "log.filter=info",
+    "extraVolumes[0].name=a,extraVolumes[0].emptyDir.medium=Memory",
+    "extraVolumes[0].name=a,extraVolumes[0].image.reference=a/b:1",
+    "podSecurityContext.runAsUser=null",
+    "securityContext.capabilities.add={NET_BIND_SERVICE}",
+    "podSecurityContext.seLinuxOptions.type=container_t",
+    "podSecurityContext.sysctls[0].name=net.ipv4.tcp_keepalive_time,podSecurityContext.sysctls[0].value=60",
+    "securityContext.seccompProfile.type=Localhost,securityContext.seccompProfile.localhostProfile=a",
+];
+
 /// An object of the chart of this name, of a release and a version.
 pub fn installed(name: &str, release: &str, chart: &str, version: &str) -> Value {
     let labels = json!({

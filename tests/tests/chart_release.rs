@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
-use nimbus_tests::helm::{AGENT, CONTROL_PLANE as PLANE, Chart, asked, installed, printed};
+use nimbus_tests::helm::{
+    AGENT, CONTROL_PLANE as PLANE, Chart, REFUSED_BY_POD_SECURITY, TAKEN_BY_POD_SECURITY, asked,
+    in_namespace_that_enforces, installed, printed,
+};
 use serde_json::{Value, json};
 
 /// What is made from the release's name is said of that name, unless an override is the reason.
@@ -237,66 +240,29 @@ fn files_of_the_nodes_are_refused_in_a_namespace_that_enforces_pod_security() {
     }
 }
 
-/// What the charts say in a namespace that enforces this level, with these values.
-fn in_namespace_that_enforces(chart: Chart, enforced: &str, values: &str) -> String {
-    let own = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": enforced}}});
-    // As the chart asks the cluster: for nothing where `restricted` takes the values.
-    let (asks, judge) = if chart == AGENT {
-        let named = format!("(include \"{AGENT}.asks\" . | fromYaml).named");
-        let judge =
-            format!("\"{AGENT}.check.found\" (dict \"root\" . \"named\" {named} \"found\" .Values.found)");
-        (named, judge)
-    } else {
-        let asks = format!("(include \"{chart}.refusedBy\" . | fromYaml).restricted");
-        (asks, format!("\"{chart}.check.enforced\" (dict \"root\" . \"namespace\" .Values.found.ops)"))
-    };
-    let judge = format!("if {asks} -}}}}{{{{ include {judge} }}}}{{{{- end");
-    let found = format!("found={}", json!({"kube-system": {"metadata": {"uid": "u"}}, "ops": own}));
-    asked(chart, &judge, &["--set-json", &found, "--set", values]).unwrap()
-}
-
 /// By the Pod Security Standards, values that a level refuses; what the charts themselves render is taken by both.
 #[test]
 fn every_value_that_pod_security_refuses_is_refused_where_its_level_is_enforced() {
-    let hosts = "extraVolumes[0].name=a,extraVolumes[0].hostPath.path=/x";
-    let of_both = [
-        (hosts, "extraVolumes", true),
-        ("extraVolumes[0].name=a,extraVolumes[0].nfs.server=x", "extraVolumes", false),
-        (
-            "securityContext.privileged=true,securityContext.allowPrivilegeEscalation=true",
-            "securityContext.privileged",
-            true,
-        ),
-        ("securityContext.allowPrivilegeEscalation=true", "securityContext.allowPrivilegeEscalation", false),
-        ("securityContext.capabilities.add={SYS_ADMIN}", "securityContext.capabilities.add", true),
-        ("securityContext.capabilities.add={CHOWN}", "securityContext.capabilities.add", false),
-        ("securityContext.capabilities.drop={NET_RAW}", "securityContext.capabilities.drop", false),
-        ("podSecurityContext.runAsNonRoot=false", "podSecurityContext.runAsNonRoot", false),
-        ("podSecurityContext.seccompProfile=null", "podSecurityContext.seccompProfile", false),
-        ("podSecurityContext.seccompProfile.type=Unconfined", "podSecurityContext.seccompProfile", true),
-        ("securityContext.appArmorProfile.type=Unconfined", "securityContext.appArmorProfile", true),
-        (
-            "podSecurityContext.runAsNonRoot=false,securityContext.runAsNonRoot=true",
-            "podSecurityContext.runAsNonRoot",
-            false,
-        ),
+    let of_both = REFUSED_BY_POD_SECURITY.iter().copied().chain([
+        ("securityContext.procMount=Unmasked", "securityContext.procMount", true),
+        ("podSecurityContext.windowsOptions.hostProcess=true", "podSecurityContext.windowsOptions", true),
         ("securityContext.capabilities=x", "securityContext.capabilities.drop", false),
-    ];
+    ]);
     let of_one = [(AGENT, ("hostAccess.units=true", "hostAccess.units", true))];
-    let of_each = [PLANE, AGENT].into_iter().flat_map(|chart| of_both.map(|case| (chart, case)));
+    let of_each = [PLANE, AGENT].into_iter().flat_map(|chart| of_both.clone().map(move |case| (chart, case)));
     for (chart, (values, names, by_baseline)) in of_each.chain(of_one) {
-        let judged = |enforced| in_namespace_that_enforces(chart, enforced, values);
+        let judged = |enforced| in_namespace_that_enforces(chart, enforced, values).unwrap();
         let refusal = format!("{names}: expected nothing that Pod Security refuses");
         assert!(judged("restricted").contains(&refusal), "{chart}, {values}: {}", judged("restricted"));
         assert_eq!(judged("baseline").contains(&refusal), by_baseline, "{chart}, {values}");
         assert!(!judged("privileged").contains("expected"), "{chart}, {values}");
     }
-    let volumes = ["emptyDir.medium=Memory", "hostPath=null"];
-    let volumes = volumes.map(|source| format!("extraVolumes[0].name=a,extraVolumes[0].{source}"));
-    let of_both = [volumes[0].as_str(), volumes[1].as_str(), "extraArgs={}"];
-    let of_each = [PLANE, AGENT].into_iter().flat_map(|chart| of_both.map(|values| (chart, values)));
+    let of_both =
+        [&TAKEN_BY_POD_SECURITY[..], &["extraVolumes[0].name=a,extraVolumes[0].hostPath=null"]].concat();
+    let of_each =
+        [PLANE, AGENT].into_iter().flat_map(|chart| of_both.iter().map(move |values| (chart, *values)));
     for (chart, values) in of_each.chain([(AGENT, "acting.actions={}")]) {
-        let said = in_namespace_that_enforces(chart, "restricted", values);
+        let said = in_namespace_that_enforces(chart, "restricted", values).unwrap();
         assert!(!said.contains("expected"), "{chart}, {values}: {said}");
     }
 }

@@ -112,6 +112,14 @@
 {{- end -}}
 
 {{- define "nimbus-agent.check.hostAccess" -}}
+{{- if .Values.hostAccess.units -}}
+{{- range $name, $context := dict "podSecurityContext" .Values.podSecurityContext "securityContext" .Values.securityContext -}}
+{{- if and (hasKey $context "runAsUser") (eq (include "nimbus-agent.number" $context.runAsUser) "0") -}}
+{{- include "nimbus-agent.wrong" (list (printf "%s.runAsUser" $name) "another user than root, as hostAccess.units mounts the nodes' system bus, which does for root whatever it is told" "0"
+  "leave it out: nobody (65534), whom every node knows, reads the units") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $seen := list -}}
 {{- range .Values.hostAccess.files -}}
 {{- $path := .path -}}

@@ -14,8 +14,7 @@ Judges the release's `namespace`, as the cluster has it. Helm would say that the
 
 {{- /*
 As YAML: for `baseline` and `restricted` the first value that a namespace which enforces that level refuses; nothing where it takes the
-pods, as far as this looks: not at labels of SELinux, settings of the kernel, Windows and AppArmor by annotations, which `nimbus preflight`
-asks the cluster itself about. What the chart itself renders is taken by both.
+pods. What the chart itself renders is taken by both. Rules that releases loosened are taken as loose as they are by Kubernetes 1.37.
 */ -}}
 {{- define "nimbus-agent.refusedBy" -}}
 {{- $baseline := list -}}
@@ -23,7 +22,7 @@ asks the cluster itself about. What the chart itself renders is taken by both.
 {{- with include "nimbus-agent.ofTheNode" . -}}{{- $baseline = append $baseline . -}}{{- end -}}
 {{- range .Values.extraVolumes -}}
 {{- if .hostPath -}}{{- $baseline = append $baseline "extraVolumes" -}}{{- end -}}
-{{- $taken := list "name" "configMap" "csi" "downwardAPI" "emptyDir" "ephemeral" "persistentVolumeClaim" "projected" "secret" -}}
+{{- $taken := list "name" "configMap" "csi" "downwardAPI" "emptyDir" "ephemeral" "image" "persistentVolumeClaim" "projected" "secret" -}}
 {{- range $kind, $source := . -}}
 {{- if not (or (kindIs "invalid" $source) (has $kind $taken)) -}}{{- $restricted = append $restricted "extraVolumes" -}}{{- end -}}
 {{- end -}}
@@ -53,11 +52,32 @@ asks the cluster itself about. What the chart itself renders is taken by both.
 {{- if ne (toString (ternary $container.runAsNonRoot $pod.runAsNonRoot $own)) "true" -}}
 {{- $restricted = append $restricted (ternary "securityContext.runAsNonRoot" "podSecurityContext.runAsNonRoot" $own) -}}
 {{- end -}}
+{{- $sysctls := list "kernel.shm_rmid_forced" "net.ipv4.ip_local_port_range" "net.ipv4.ip_local_reserved_ports"
+  "net.ipv4.ip_unprivileged_port_start" "net.ipv4.ping_group_range" "net.ipv4.tcp_fin_timeout" "net.ipv4.tcp_keepalive_intvl"
+  "net.ipv4.tcp_keepalive_probes" "net.ipv4.tcp_keepalive_time" "net.ipv4.tcp_notsent_lowat" "net.ipv4.tcp_rmem"
+  "net.ipv4.tcp_slow_start_after_idle" "net.ipv4.tcp_syncookies" "net.ipv4.tcp_wmem" -}}
+{{- range ternary $pod.sysctls list (kindIs "slice" $pod.sysctls) -}}
+{{- if not (has .name $sysctls) -}}{{- $baseline = append $baseline "podSecurityContext.sysctls" -}}{{- end -}}
+{{- end -}}
+{{- range $annotation, $profile := .Values.podAnnotations -}}
+{{- if hasPrefix "container.apparmor.security.beta.kubernetes.io/" $annotation -}}
+{{- if not (or (has (toString $profile) (list "" "runtime/default")) (hasPrefix "localhost/" (toString $profile))) -}}
+{{- $baseline = append $baseline "podAnnotations" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- range $name, $context := dict "securityContext" $container "podSecurityContext" $pod -}}
 {{- if not (kindIs "invalid" $context.runAsUser) -}}
 {{- if eq (include "nimbus-agent.number" $context.runAsUser) "0" -}}
 {{- $restricted = append $restricted (printf "%s.runAsUser" $name) -}}
 {{- end -}}
+{{- end -}}
+{{- $windows := ternary $context.windowsOptions dict (kindIs "map" $context.windowsOptions) -}}
+{{- if eq (toString $windows.hostProcess) "true" -}}{{- $baseline = append $baseline (printf "%s.windowsOptions" $name) -}}{{- end -}}
+{{- $selinux := ternary $context.seLinuxOptions dict (kindIs "map" $context.seLinuxOptions) -}}
+{{- $type := toString (default "" $selinux.type) -}}
+{{- if or $selinux.user $selinux.role (not (has $type (list "" "container_t" "container_init_t" "container_kvm_t" "container_engine_t"))) -}}
+{{- $baseline = append $baseline (printf "%s.seLinuxOptions" $name) -}}
 {{- end -}}
 {{- range $field := list "seccompProfile" "appArmorProfile" -}}
 {{- $profile := index $context $field -}}

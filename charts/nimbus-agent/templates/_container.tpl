@@ -86,8 +86,9 @@ values give stays.
 */ -}}
 {{- define "nimbus-agent.containerSecurity" -}}
 {{- $security := deepCopy .Values.securityContext -}}
-{{- $given := hasKey $security "runAsUser" -}}
-{{- $own := eq (toString (int (default 0 .Values.podSecurityContext.runAsUser))) "65532" -}}
+{{- $given := not (kindIs "invalid" $security.runAsUser) -}}
+{{- $pod := .Values.podSecurityContext.runAsUser -}}
+{{- $own := or (kindIs "invalid" $pod) (eq (toString (int (default 0 $pod))) "65532") -}}
 {{- if and .Values.hostAccess.units $own (not $given) -}}{{- $_ := set $security "runAsUser" 65534 -}}{{- end -}}
 {{- toYaml $security -}}
 {{- end -}}

@@ -1,5 +1,8 @@
-//! What a pod asks for that Pod Security's level `restricted` refuses (<https://kubernetes.io/docs/concepts/security/pod-security-standards/>).
-//! Both charts ask for nothing of it by themselves; values may.
+//! What a pod asks for that Pod Security's level `restricted` refuses (<https://kubernetes.io/docs/concepts/security/pod-security-standards/>),
+//! as Kubernetes 1.37 judges it. Both charts ask for nothing of it by themselves; values may.
+//!
+//! Rules that releases loosened are taken as loose as they are by now: what an older cluster refuses all the same (some `sysctls`), it says
+//! itself.
 
 use serde_json::Value;
 
@@ -32,7 +35,7 @@ const BASELINE_CAPABILITIES: [&str; 13] = [
 ];
 
 /// What may stand in a volume at the level `restricted`; paths of the nodes are told by themselves.
-const VOLUMES: [&str; 10] = [
+const VOLUMES: [&str; 11] = [
     "name",
     "hostPath",
     "configMap",
@@ -40,79 +43,127 @@ const VOLUMES: [&str; 10] = [
     "downwardAPI",
     "emptyDir",
     "ephemeral",
+    "image",
     "persistentVolumeClaim",
     "projected",
     "secret",
 ];
 
-/// Of a pod's `spec`.
-pub fn excess(spec: &Value) -> Vec<Excess> {
-    let mut found = Vec::new();
+/// Settings of the kernel that are a pod's own.
+const SYSCTLS: [&str; 14] = [
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_notsent_lowat",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_slow_start_after_idle",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.tcp_wmem",
+];
+
+/// SELinux types of containers.
+const SELINUX_TYPES: [&str; 4] = ["container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
+
+/// How an annotation names a container's AppArmor profile.
+const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
+
+/// Of a pod's template: `metadata` and `spec`.
+pub fn excess(template: &Value) -> Vec<Excess> {
+    let spec = &template["spec"];
+    let mut found = Found::default();
     let paths: Vec<&str> =
         each(&spec["volumes"]).filter_map(|one| one["hostPath"]["path"].as_str()).collect();
     if !paths.is_empty() {
         let many = if paths.len() == 1 { "" } else { "s" };
-        found.push(Excess { what: format!("the host path{many} {}", list(&paths)), is_baseline: false });
+        found.add(true, &format!("the host path{many} {}", list(&paths)), false);
     }
-    let kinds = each(&spec["volumes"]).filter_map(Value::as_object).flat_map(serde_json::Map::keys);
-    for kind in kinds.filter(|kind| !VOLUMES.contains(&kind.as_str())) {
-        found.push(Excess { what: format!("a volume of the kind {kind}"), is_baseline: true });
+    // A field that is null is none.
+    let fields = each(&spec["volumes"]).filter_map(Value::as_object).flatten();
+    for (kind, _) in fields.filter(|(kind, value)| !value.is_null() && !VOLUMES.contains(&kind.as_str())) {
+        found.add(true, &format!("a volume of the kind {kind}"), true);
     }
     for name in ["hostNetwork", "hostPID", "hostIPC"] {
-        if spec[name] == true {
-            found.push(Excess { what: name.to_owned(), is_baseline: false });
-        }
+        found.add(spec[name] == true, name, false);
     }
+    let pod = &spec["securityContext"];
+    let sysctls = each(&pod["sysctls"]).filter_map(|one| one["name"].as_str());
+    for name in sysctls.filter(|name| !SYSCTLS.contains(name)) {
+        found.add(true, &format!("the sysctl {name}"), false);
+    }
+    let annotations = template["metadata"]["annotations"].as_object();
+    let profiles = annotations.into_iter().flatten().filter(|(name, _)| name.starts_with(APPARMOR));
+    for (_, profile) in profiles {
+        let profile = profile.as_str().unwrap_or_default();
+        let is_confined =
+            profile.is_empty() || profile == "runtime/default" || profile.starts_with("localhost/");
+        found.add(!is_confined, &format!("the AppArmor profile {profile}"), false);
+    }
+    found.of_context(pod);
     for container in each(&spec["initContainers"]).chain(each(&spec["containers"])) {
-        for one in of_container(&spec["securityContext"], container) {
-            if !found.contains(&one) {
-                found.push(one);
-            }
-        }
+        found.of_container(pod, container);
     }
-    found
+    found.0
 }
 
-/// Of a container; what it says itself stands before what its pod says.
-fn of_container(pod: &Value, container: &Value) -> Vec<Excess> {
-    let own = &container["securityContext"];
-    let said = |name: &str| if own[name].is_null() { &pod[name] } else { &own[name] };
-    let added = || each(&own["capabilities"]["add"]).filter_map(Value::as_str);
-    let is_dropped = each(&own["capabilities"]["drop"]).any(|one| one == "ALL");
-    let profile = &said("seccompProfile")["type"];
-    let is_confined = profile == "RuntimeDefault" || profile == "Localhost";
-    let beyond_baseline = [
-        (own["privileged"] == true, "privileged"),
-        (
-            each(&container["ports"]).any(|port| port["hostPort"].as_u64().is_some_and(|port| port > 0)),
-            "hostPort",
-        ),
-        (added().any(|one| !BASELINE_CAPABILITIES.contains(&one)), "capabilities.add"),
-        (profile == "Unconfined", "seccompProfile Unconfined"),
-    ];
-    let beyond_restricted = [
-        (own["allowPrivilegeEscalation"] != false, "allowPrivilegeEscalation other than false"),
-        (!is_dropped, "capabilities.drop without ALL"),
-        (added().any(|one| one != "NET_BIND_SERVICE"), "capabilities.add"),
-        (*said("runAsNonRoot") != true, "runAsNonRoot other than true"),
-        (*said("runAsUser") == 0, "runAsUser 0"),
-        (!is_confined, "no seccompProfile"),
-    ];
-    let mut found = Vec::new();
-    let mut add = |is_there: bool, what: &str, is_baseline: bool| {
+/// What was found, each once.
+#[derive(Default)]
+struct Found(Vec<Excess>);
+
+impl Found {
+    fn add(&mut self, is_there: bool, what: &str, is_baseline: bool) {
         // What baseline refuses already is told once.
-        if is_there && found.iter().all(|one: &Excess| one.what != what) {
-            found.push(Excess { what: what.to_owned(), is_baseline });
+        if is_there && self.0.iter().all(|one| one.what != what) {
+            self.0.push(Excess { what: what.to_owned(), is_baseline });
         }
-    };
-    for (is_there, what) in beyond_baseline {
-        add(is_there, what, false);
     }
-    for (is_there, what) in beyond_restricted {
-        add(is_there, what, true);
+
+    /// What a security context says, a pod's or a container's, whatever the other one says.
+    fn of_context(&mut self, context: &Value) {
+        let confined = |field: &str| {
+            matches!(context[field]["type"].as_str(), None | Some("RuntimeDefault" | "Localhost"))
+        };
+        for field in ["seccompProfile", "appArmorProfile"] {
+            let profile = context[field]["type"].as_str().unwrap_or_default();
+            self.add(!confined(field), &format!("{field} {profile}"), false);
+        }
+        let selinux = &context["seLinuxOptions"];
+        let text = |field: &str| selinux[field].as_str().filter(|text| !text.is_empty());
+        let is_odd = text("type").is_some_and(|kind| !SELINUX_TYPES.contains(&kind));
+        self.add(is_odd || text("user").is_some() || text("role").is_some(), "seLinuxOptions", false);
+        self.add(context["windowsOptions"]["hostProcess"] == true, "windowsOptions.hostProcess", false);
+        self.add(context["runAsNonRoot"] == false, NOT_NON_ROOT, true);
+        self.add(context["runAsUser"] == 0, "runAsUser 0", true);
     }
-    found
+
+    /// What a container asks for; what it says itself stands before what its pod says.
+    fn of_container(&mut self, pod: &Value, container: &Value) {
+        let own = &container["securityContext"];
+        let said = |name: &str| if own[name].is_null() { &pod[name] } else { &own[name] };
+        let added = || each(&own["capabilities"]["add"]).filter_map(Value::as_str);
+        let ports = || each(&container["ports"]).filter_map(|port| port["hostPort"].as_u64());
+        let proc = own["procMount"].as_str().is_some_and(|mount| mount != "Default");
+        self.add(own["privileged"] == true, "privileged", false);
+        self.add(ports().any(|port| port > 0), "hostPort", false);
+        self.add(added().any(|one| !BASELINE_CAPABILITIES.contains(&one)), "capabilities.add", false);
+        self.add(proc, "procMount other than Default", false);
+        self.of_context(own);
+        let is_dropped = each(&own["capabilities"]["drop"]).any(|one| one == "ALL");
+        let no_escalation = own["allowPrivilegeEscalation"] == false;
+        self.add(!no_escalation, "allowPrivilegeEscalation other than false", true);
+        self.add(!is_dropped, "capabilities.drop without ALL", true);
+        self.add(added().any(|one| one != "NET_BIND_SERVICE"), "capabilities.add", true);
+        self.add(*said("runAsNonRoot") != true, NOT_NON_ROOT, true);
+        self.add(said("seccompProfile")["type"].is_null(), "no seccompProfile", true);
+    }
 }
+
+const NOT_NON_ROOT: &str = "runAsNonRoot other than true";
 
 fn each(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
@@ -126,14 +177,14 @@ mod tests {
 
     /// A pod as both charts make them, with one thing changed.
     fn pod(change: impl FnOnce(&mut Value)) -> Vec<(String, bool)> {
-        let mut spec = json!({
+        let mut template = json!({"metadata": {"annotations": {}}, "spec": {
             "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
             "containers": [{"ports": [{"containerPort": 7072}], "securityContext":
                 {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}}}],
             "volumes": [{"name": "state", "emptyDir": {}}],
-        });
-        change(&mut spec);
-        excess(&spec).into_iter().map(|one| (one.what, one.is_baseline)).collect()
+        }});
+        change(&mut template["spec"]);
+        excess(&template).into_iter().map(|one| (one.what, one.is_baseline)).collect()
     }
 
     #[test]
@@ -145,6 +196,7 @@ mod tests {
         assert_eq!(paths, [("the host paths /a, /b".to_owned(), false)]);
         let own =
             |name: &str, value: Value| pod(|spec| spec["containers"][0]["securityContext"][name] = value);
+        let pods = |name: &str, value: Value| pod(|spec| spec["securityContext"][name] = value);
         for (found, what, is_baseline) in [
             (pod(|spec| spec["hostNetwork"] = json!(true)), "hostNetwork", false),
             (
@@ -157,13 +209,51 @@ mod tests {
             (own("capabilities", json!({"drop": ["ALL"], "add": ["SYS_ADMIN"]})), "capabilities.add", false),
             (own("capabilities", json!({"drop": ["ALL"], "add": ["CHOWN"]})), "capabilities.add", true),
             (own("capabilities", json!({})), "capabilities.drop without ALL", true),
-            (own("runAsNonRoot", json!(false)), "runAsNonRoot other than true", true),
+            (own("runAsNonRoot", json!(false)), NOT_NON_ROOT, true),
             (own("runAsUser", json!(0)), "runAsUser 0", true),
             (own("allowPrivilegeEscalation", Value::Null), "allowPrivilegeEscalation other than false", true),
-            (pod(|spec| spec["securityContext"]["seccompProfile"] = Value::Null), "no seccompProfile", true),
+            (own("procMount", json!("Unmasked")), "procMount other than Default", false),
+            (own("appArmorProfile", json!({"type": "Unconfined"})), "appArmorProfile Unconfined", false),
+            (pods("seccompProfile", Value::Null), "no seccompProfile", true),
+            (pods("seLinuxOptions", json!({"type": "spc_t"})), "seLinuxOptions", false),
+            (pods("seLinuxOptions", json!({"user": "system_u"})), "seLinuxOptions", false),
+            (pods("windowsOptions", json!({"hostProcess": true})), "windowsOptions.hostProcess", false),
+            (
+                pods("sysctls", json!([{"name": "kernel.msgmax", "value": "1"}])),
+                "the sysctl kernel.msgmax",
+                false,
+            ),
         ] {
             assert_eq!(found, [(what.to_owned(), is_baseline)]);
         }
-        assert!(own("capabilities", json!({"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]})).is_empty());
+        for taken in [
+            own("capabilities", json!({"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]})),
+            pods("seLinuxOptions", json!({"type": "container_t", "level": "s0:c1,c2"})),
+            pods("sysctls", json!([{"name": "net.ipv4.tcp_syncookies", "value": "1"}])),
+            pod(|spec| {
+                spec["volumes"] = json!([{"name": "a", "image": {"reference": "a/b"}, "hostPath": null}])
+            }),
+        ] {
+            assert!(taken.is_empty(), "{taken:?}");
+        }
+    }
+
+    /// Whatever the container says itself.
+    #[test]
+    fn what_the_pod_says_is_refused_though_its_container_says_better() {
+        let found = pod(|spec| {
+            spec["securityContext"]["runAsNonRoot"] = json!(false);
+            spec["containers"][0]["securityContext"]["runAsNonRoot"] = json!(true);
+        });
+        assert_eq!(found, [(NOT_NON_ROOT.to_owned(), true)]);
+    }
+
+    #[test]
+    fn an_apparmor_annotation_counts() {
+        let with = |profile: &str| {
+            excess(&json!({"metadata": {"annotations": {format!("{APPARMOR}agent"): profile}}, "spec": {}}))
+        };
+        assert_eq!(with("unconfined")[0].what, "the AppArmor profile unconfined");
+        assert!(with("runtime/default").is_empty() && with("localhost/mine").is_empty());
     }
 }

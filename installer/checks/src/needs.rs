@@ -181,18 +181,18 @@ impl Needs {
                 self.volumes.extend(claims.map(|claim| class(&claim["spec"])));
                 let pod = &spec["template"]["spec"];
                 self.control_plane = request(pod);
-                self.control_plane_excess.extend(excess(pod));
+                self.control_plane_excess.extend(excess(&spec["template"]));
                 self.replicas = spec["replicas"].as_u64().unwrap_or(1);
             }
             // The backups on a schedule.
             "CronJob" => {
-                let more = excess(&spec["jobTemplate"]["spec"]["template"]["spec"]);
+                let more = excess(&spec["jobTemplate"]["spec"]["template"]);
                 self.control_plane_excess.extend(more);
             }
             "DaemonSet" => {
                 let pod = &spec["template"]["spec"];
                 self.agent = request(pod);
-                self.agent_excess.extend(excess(pod));
+                self.agent_excess.extend(excess(&spec["template"]));
             }
             // The chart of the agents calls what it gives them so, and nothing else.
             "ClusterRole" | "Role" => {

@@ -31,12 +31,15 @@ pub fn steps(answers: &Answers, charts: &Charts, files: &[File], outside: &[Used
     steps
 }
 
-/// The manifest of a namespace, which takes only pods under Pod Security `restricted`.
+/// The level of Pod Security that the namespaces of a plan enforce.
+pub const ENFORCED: &str = "restricted";
+
+/// The manifest of a namespace, which takes only pods of that level.
 pub fn namespace(name: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Namespace",
-        "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+        "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": ENFORCED}},
     })
 }
 

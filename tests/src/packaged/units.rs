@@ -43,6 +43,8 @@ const FILES: &str = "/etc/systemd/system";
 /// What an administrator allows.
 const POLICY: &str = "units = [\"shop.service\", \"queue.service\", \"nightly.service\", \"cranky.service\", \"first.service\", \"hangs.service\"]\n";
 /// The example of a rule for polkit.
+/// In the copy of the example, and not on the host.
+const FREE: &str = "not-installed.service";
 const EXAMPLE: &str = "/usr/share/doc/nimbus-agent/units.rules";
 /// Where polkit's own rule is, as the example says.
 const RULE: &str = "/etc/polkit-1/rules.d/60-nimbus-agent.rules";
@@ -166,6 +168,11 @@ fn and_no_more(host: &Host) -> anyhow::Result<()> {
         let said = ask(what)?;
         anyhow::ensure!(said.contains("authentication"), "the agent's user may do: systemctl {what}: {said}");
     }
+    // A name of the rule that is not installed: what it runs would be for who asks to say.
+    let transient =
+        format!("runuser -u {AGENT} -- systemd-run --no-ask-password --unit={FREE} /bin/true 2>&1 || true");
+    let said = host.shell(&transient)?;
+    anyhow::ensure!(said.contains("authentication"), "the agent's user may start a transient unit: {said}");
     Ok(())
 }
 
@@ -184,8 +191,10 @@ fn make_the_user(host: &Host) -> anyhow::Result<()> {
 /// The copy of it, with our units in it.
 fn give_the_right(host: &Host) -> anyhow::Result<()> {
     let example = host.run(&["cat", EXAMPLE])?;
-    let ours =
-        example.replace("\"nginx.service\"", "\"shop.service\", \"queue.service\", \"nightly.service\"");
+    let ours = example.replace(
+        "\"nginx.service\"",
+        &format!("\"shop.service\", \"queue.service\", \"nightly.service\", \"{FREE}\""),
+    );
     anyhow::ensure!(ours != example, "the example names no service:\n{example}");
     host.write(RULE, 0o644, &ours)
 }

@@ -120,6 +120,8 @@ fn api_server(file: &dyn Fn(&str) -> String, ports: Ports, reach: Reach) -> Vec<
         [
             "--authorization-mode=RBAC",
             "--service-account-issuer=https://kubernetes.default.svc",
+            // As everybody's: else it refuses privileged pods by itself, whatever a namespace takes.
+            "--allow-privileged=true",
             "--service-cluster-ip-range=10.96.0.0/16",
             // Benchmarks make thousands of pods in a moment.
             "--max-requests-inflight=2000",

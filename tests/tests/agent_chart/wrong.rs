@@ -52,6 +52,14 @@ const CONTRADICTIONS: &[(&str, &[&str])] = &[
     ("acting.actions={restart_unit}", &["restart_unit", "install the agent on the host"]),
     ("hostAccess.units=yes", &["/hostAccess/units"]),
     (
+        "hostAccess.units=true,securityContext.runAsUser=0,podSecurityContext.runAsNonRoot=false",
+        &["securityContext.runAsUser", "root", "65534"],
+    ),
+    (
+        "hostAccess.units=true,podSecurityContext.runAsUser=0,podSecurityContext.runAsNonRoot=false",
+        &["podSecurityContext.runAsUser", "root", "65534"],
+    ),
+    (
         "extraEnv[0].name=NIMBUS_SYSTEM_BUS,extraEnv[0].value=/x",
         &["extraEnv", "use the value hostAccess.units"],
     ),

@@ -24,19 +24,24 @@ pub(super) struct RestartUnit {
     limits: Limits,
 }
 
+/// Whom to ask and to tell.
+fn bus_of(shared: &Shared) -> Result<&SystemBus, String> {
+    // The bus is there to be watched: whoever gave the pod another user gave it no right to start what its node runs.
+    if shared.is_in_pod {
+        return Err("an agent in a pod, which starts no unit of its node".to_owned());
+    }
+    shared.units.as_deref().ok_or_else(|| "this agent asks no systemd".to_owned())
+}
+
 impl RestartUnit {
     pub(super) fn new(shared: Arc<Shared>, job: &AdmittedJob, action: v1::RestartUnit) -> Self {
         let limits = Limits::of(job.job(), shared.job_time());
         Self { shared, action, limits }
     }
 
-    fn bus(&self) -> Result<&SystemBus, String> {
-        self.shared.units.as_deref().ok_or_else(|| "this agent asks no systemd".to_owned())
-    }
-
     /// The unit as it is now, with what stands in the way of its start by the policy as it is now.
     async fn unit(&self) -> Result<Option<v1::Unit>, String> {
-        let bus = self.bus()?;
+        let bus = bus_of(&self.shared)?;
         let state = bus.system_state().await.map_err(|error| error.to_string())?;
         let facts = bus.unit(&self.action.unit).await.map_err(|error| error.to_string())?;
         let policy = self.shared.read_policy().policy;
@@ -64,7 +69,7 @@ impl Remedy for RestartUnit {
         self.check().await.map_err(ActError::Refused)?;
         window.still_open()?;
         let name = &self.action.unit;
-        let bus = self.bus().map_err(|found| ActError::Refused(precondition(found)))?;
+        let bus = bus_of(&self.shared).map_err(|found| ActError::Refused(precondition(found)))?;
         match bus.start(name).await {
             Ok(()) => Ok(vec![format!("asked systemd to start {name}")]),
             Err(BusError::Denied(found)) => Err(ActError::Refused(precondition(format!(
@@ -85,7 +90,7 @@ impl Remedy for RestartUnit {
     }
 
     async fn probe(&mut self) -> Effect {
-        let facts = match self.bus() {
+        let facts = match bus_of(&self.shared) {
             Ok(bus) => bus.unit(&self.action.unit).await.map_err(|error| error.to_string()),
             Err(found) => Err(found),
         };
@@ -154,5 +159,26 @@ fn lasted(name: &str, unit: Option<&v1::Unit>, hold: Duration) -> Verdict {
     Verdict {
         evidence: vec![format!("{name} is active in run {run}")],
         ..Verdict::new(Outcome::Succeeded, format!("found {name} running for {}", seconds(hold)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::ClusterHandle;
+    use crate::exec::test_support::shared;
+    use crate::files::journal::JournalStore;
+
+    #[test]
+    fn an_agent_in_a_pod_starts_no_unit_of_its_node() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = JournalStore::open(dir.path(), nimbus_platform::now()).unwrap();
+        let (mut shared, _refusals) = shared(dir.path(), journal, ClusterHandle::default());
+        let own = Arc::get_mut(&mut shared).unwrap();
+        assert!(bus_of(own).is_err(), "without a bus nobody starts one");
+        own.units = Some(Arc::new(SystemBus::at(dir.path().join("bus"))));
+        assert!(bus_of(own).is_ok());
+        own.is_in_pod = true;
+        assert!(bus_of(own).is_err_and(|why| why.contains("in a pod")));
     }
 }

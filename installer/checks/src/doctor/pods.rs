@@ -118,8 +118,8 @@ fn count_pods(number: u64) -> String {
 /// What to do where a workload is kept from making pods.
 fn remedy_of(why: &str) -> &'static str {
     if why.contains("violates PodSecurity") {
-        "leave the values hostAccess empty, or install it into a namespace labelled \
-         pod-security.kubernetes.io/enforce=privileged"
+        "leave what it names out of the values (hostAccess, extraVolumes, podSecurityContext, securityContext), or install it into a \
+         namespace labelled pod-security.kubernetes.io/enforce=privileged"
     } else {
         "do what it says: a quota, an admission webhook or a policy of the namespace refuses its pods; see more with kubectl \
          describe statefulset,daemonset"

@@ -64,6 +64,8 @@ pub struct Place {
     pub name: String,
     /// What is known of it; none: it is not there.
     pub found: Gathered<Option<Namespace>>,
+    /// The level of Pod Security with which it is made where it is not there; `None`: somebody makes it, nobody knows how.
+    pub made_as: Option<&'static str>,
 }
 
 /// What helm said to the values.
@@ -141,7 +143,7 @@ impl Snapshot {
         fn nothing<T>() -> Gathered<T> {
             Err(Unread::new("no cluster was asked", "leave out --no-cluster"))
         }
-        let place = || Place { name: String::new(), found: nothing() };
+        let place = || Place { name: String::new(), found: nothing(), made_as: None };
         Self {
             build,
             kubectl: nothing(),

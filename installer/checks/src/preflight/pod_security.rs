@@ -27,7 +27,11 @@ fn judge(snapshot: &Snapshot) -> Judged {
         } else {
             format!("{name} is not there yet")
         };
-        let level = namespace.as_ref().and_then(|namespace| namespace.enforced.as_deref());
+        let level = match namespace {
+            Some(namespace) => namespace.enforced.as_deref(),
+            None => place.made_as,
+        };
+        let enforces = if namespace.is_some() { "enforces" } else { "is made so that it enforces" };
         match level {
             None if excess.is_empty() => {
                 found.push(format!(
@@ -42,14 +46,14 @@ fn judge(snapshot: &Snapshot) -> Judged {
                 ));
                 to_label.push(name.as_str());
             }
-            Some("privileged") => found.push(format!("{name} enforces privileged")),
+            Some("privileged") => found.push(format!("{name} {enforces} privileged")),
             Some(level @ ("baseline" | "restricted")) => {
                 let beyond = beyond(level == "baseline");
                 if beyond.is_empty() {
-                    found.push(format!("{name} enforces {level}"));
+                    found.push(format!("{name} {enforces} {level}"));
                 } else {
-                    refused
-                        .push(format!("namespace {name} enforces {level}, which refuses {}", list(&beyond)));
+                    let beyond = list(&beyond);
+                    refused.push(format!("namespace {name} {enforces} {level}, which refuses {beyond}"));
                     to_label.push(name.as_str());
                 }
             }
@@ -59,7 +63,7 @@ fn judge(snapshot: &Snapshot) -> Judged {
     let remedy = || {
         format!(
             "leave it out of the values (hostAccess, extraVolumes, podSecurityContext, securityContext), or install into a \
-             namespace with a label that takes it: kubectl create namespace {0} where it is not there, kubectl label namespace {0} \
+             namespace with a label that takes it: kubectl create namespace {0} where it is not there, kubectl label --overwrite namespace {0} \
              pod-security.kubernetes.io/enforce=privileged",
             to_label.join(" ")
         )

@@ -76,6 +76,26 @@ pub fn asks(control_plane: &str, agents: &str, needs: &Needs) -> Vec<Ask> {
     asks
 }
 
+/// For which values the charts look at namespaces, and what switches that off.
+fn looked_at(needs: &Needs) -> Vec<(&'static str, &'static str)> {
+    let of_agents = if needs.acts {
+        Some("the values let agents act, and it looks whether the namespaces for that are there")
+    } else if needs.agent_excess.is_empty() {
+        None
+    } else {
+        Some(
+            "the agents ask for more than Pod Security restricted takes, and it looks whether their namespace takes that",
+        )
+    };
+    let of_control_plane = (!needs.control_plane_excess.is_empty()).then_some(
+        "the control plane asks for more than Pod Security restricted takes, and it looks whether its namespace takes that",
+    );
+    let of_agents = of_agents.map(|why| (why, "acting.checkCluster to false for the agents' chart"));
+    let of_control_plane =
+        of_control_plane.map(|why| (why, "checkNamespace to false for the control plane's chart"));
+    of_agents.into_iter().chain(of_control_plane).collect()
+}
+
 fn judge(snapshot: &Snapshot) -> Judged {
     let reviews = snapshot.rights.as_ref()?;
     let are_there =
@@ -101,7 +121,10 @@ fn judge(snapshot: &Snapshot) -> Judged {
         .collect();
     let unanswered: Vec<String> =
         counting().filter(|review| review.allowed.is_none()).map(|review| review.ask.sentence()).collect();
-    let acts = matches!(&snapshot.values, Ok(Values::Taken(needs)) if needs.acts);
+    let looked_at = match &snapshot.values {
+        Ok(Values::Taken(needs)) => looked_at(needs),
+        Ok(Values::NotGiven | Values::Refused { .. }) | Err(_) => Vec::new(),
+    };
     Ok(if !denied.is_empty() {
         Outcome::failure(
             format!("this user may not {}", list(&denied)),
@@ -115,12 +138,17 @@ fn judge(snapshot: &Snapshot) -> Judged {
         )
     } else if reviews.is_empty() {
         Outcome::unknown("nothing was asked", "ask by hand: kubectl auth can-i --list")
-    } else if acts && answered("get", "namespaces") == Some(false) {
+    } else if let (false, Some(false)) = (looked_at.is_empty(), answered("get", "namespaces")) {
+        let (why, switches): (Vec<&str>, Vec<&str>) = looked_at.into_iter().unzip();
         Outcome::warning(
-            "this user may create everything that both charts hold, and may not get namespaces: the values let agents act, and \
-             helm looks whether the namespaces for that are there",
-            "let this user get namespaces, or set acting.checkCluster to false for the agents' chart: then a wrong name is not \
-             noticed",
+            format!(
+                "this user may create everything that both charts hold, and may not get namespaces, at which helm looks: {}",
+                why.join("; ")
+            ),
+            format!(
+                "let this user get namespaces, or set {}: then a wrong name, or a namespace that refuses the pods, is not noticed",
+                switches.join(" and ")
+            ),
         )
     } else {
         Outcome::pass("this user may create everything that both charts hold")

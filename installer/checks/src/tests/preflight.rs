@@ -42,7 +42,7 @@ fn class(name: &str, is_default: bool) -> StorageClass {
 }
 
 fn place(name: &str, found: Option<Namespace>) -> Place {
-    Place { name: name.to_owned(), found: Ok(found) }
+    Place { name: name.to_owned(), found: Ok(found), made_as: None }
 }
 
 fn enforcing(level: &str) -> Namespace {
@@ -251,6 +251,27 @@ fn rights() {
         assert_eq!(verdict(&unseen, "rights"), Some(expected), "{said}");
         assert_eq!(said.contains("acting.checkCluster"), acts, "{said}");
     }
+    // Values that ask for more than `restricted` takes make the charts look, too.
+    let excess = || vec![Excess { what: "runAsUser 0".to_owned(), is_baseline: true }];
+    for (control_plane, agents) in [(true, false), (false, true), (true, true)] {
+        let unseen = report(|snapshot| {
+            for review in snapshot.rights.iter_mut().flatten() {
+                review.allowed = Some((review.ask.verb, review.ask.resource) != ("get", "namespaces"));
+            }
+            let mut needs = Needs::default();
+            if control_plane {
+                needs.control_plane_excess = excess();
+            }
+            if agents {
+                needs.agent_excess = excess();
+            }
+            snapshot.values = Ok(Values::Taken(needs));
+        });
+        let said = text(&unseen, "rights");
+        assert_eq!(verdict(&unseen, "rights"), Some(Warning), "{said}");
+        let named = [said.contains("checkNamespace to false"), said.contains("acting.checkCluster to false")];
+        assert_eq!(named, [control_plane, agents], "{said}");
+    }
 }
 
 #[test]
@@ -296,7 +317,22 @@ fn pod_security() {
     });
     assert_eq!(verdict(&own, "pod-security"), Some(Failure));
     assert!(text(&own, "pod-security").contains("namespace nimbus enforces restricted"));
-    let partly = report(|snapshot| snapshot.agents = Place { name: "agents".to_owned(), found: unread() });
+    // A plan that makes the namespace knows how.
+    let made = report(|snapshot| {
+        snapshot.control_plane = place("nimbus", Some(enforcing("restricted")));
+        snapshot.agents = Place { made_as: Some("restricted"), ..place("agents", None) };
+        let agent_excess = vec![excess("the host path /run/dbus", false)];
+        snapshot.values = Ok(Values::Taken(Needs { agent_excess, ..Needs::default() }));
+    });
+    assert_eq!(verdict(&made, "pod-security"), Some(Failure));
+    let said = text(&made, "pod-security");
+    assert!(
+        said.contains("agents is made so that it enforces restricted") && said.contains("--overwrite"),
+        "{said}"
+    );
+    let partly = report(|snapshot| {
+        snapshot.agents = Place { name: "agents".to_owned(), found: unread(), made_as: None }
+    });
     assert_eq!(verdict(&partly, "pod-security"), Some(Unknown));
 }
 

@@ -37,6 +37,10 @@ pub async fn look(
     let mut snapshot = Box::pin(gather(&asked(answers, charts, directory, search), build()?, None)).await;
     drop(progress);
     leave_out_own(&mut snapshot, &answers.namespace);
+    // A step of the plan makes them.
+    for place in [&mut snapshot.control_plane, &mut snapshot.agents] {
+        place.made_as = Some(nimbus_deploy::steps::ENFORCED);
+    }
     let report = redacted(judge(&snapshot, nimbus_platform::now()), &[])?;
     for finding in found(&report, &[Verdict::Warning, Verdict::Unknown]) {
         let title = format!("{}: {}", finding.name, finding.outcome.found);
