@@ -107,6 +107,14 @@ own default counts, control-plane/core/src/settings.rs.
 {{- include "nimbus-control-plane.wrong" (list (printf "%s.name" $at) "a name of its own" (quote $period.name) "choose another one") -}}
 {{- end -}}
 {{- $names = append $names $period.name -}}
+{{- range $field := list "starts" "ends" -}}
+{{- with index $period $field -}}
+{{- $date := substr 0 10 (toString .) -}}
+{{- if ne (toDate "2006-01-02" $date | date "2006-01-02") $date -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "%s.%s" $at $field) "a day that the calendar has" (quote .) "correct it") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and $period.starts (ge (toString $period.starts) (toString $period.ends)) -}}
 {{- include "nimbus-control-plane.wrong" (list (printf "%s.ends" $at) "a time after its start" (quote $period.ends) "correct one of the two") -}}
 {{- end -}}

@@ -54,7 +54,7 @@ pub struct Approval {
     #[serde(default)]
     #[schema(required)]
     pub still_needed: String,
-    /// That one person approved alone where several had to; `null` when nobody did.
+    /// That one person approved alone where several had to, or passed windows and blackouts by; `null` when nobody did.
     pub broken_glass: Option<BrokenGlass>,
     /// Who answered; several names where several had to.
     pub decided_by: Option<String>,
@@ -77,7 +77,7 @@ pub struct ApprovalWord {
     pub reason: String,
 }
 
-/// That one person approved alone where several had to.
+/// That one person approved alone where several had to, or passed windows and blackouts by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BrokenGlass {
     /// Who.
@@ -86,6 +86,9 @@ pub struct BrokenGlass {
     pub at: Timestamp,
     /// Why.
     pub reason: String,
+    /// What it passes by: `blackout NAME` for each that was then, and `outside its windows`; nothing that came later.
+    #[serde(default)]
+    pub past: Vec<String>,
     /// Another person's look back at it; `null` while that is owed.
     pub review: Option<GlassReview>,
 }

@@ -16,7 +16,8 @@ pub struct ApproveRequest {
     #[serde(default)]
     #[schema(max_length = 1000)]
     pub reason: String,
-    /// True: approves alone what several people have to approve. Needs a reason, and stays open until another person reviewed it.
+    /// True: approves alone what several people have to approve, and passes by what of windows and blackouts holds it back now, also where it
+    /// was approved before. Needs a reason, and stays open until another person reviewed it.
     // Not sent where it says nothing, as `mode` below.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub break_glass: bool,

@@ -14,8 +14,11 @@ use crate::model::ActionKind;
 use crate::settings::Settings;
 use crate::settings::calendar::{Day, Period, When, Zone};
 
-/// So many days ahead a weekly period is looked for: a week, and what the clocks of a zone can be ahead of those of another.
-const AHEAD: i32 = 9;
+/// So many days ahead a weekly period is looked for: two weeks, as one may fall into the hour that a change of the clocks leaves out, and
+/// what the clocks of a zone can be ahead of those of another.
+const AHEAD: i32 = 16;
+/// How a broken glass names that it passes windows by.
+pub(crate) const OUTSIDE: &str = "outside its windows";
 
 /// How the times of a period are read that do not exist, or exist twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,48 +98,128 @@ fn day_of(date: Date) -> Day {
     Day::ALL[usize::try_from(date.weekday().to_monday_zero_offset()).unwrap_or_default()]
 }
 
-/// Why nothing may be begun by this action (`None`: one that this build does not know) in the place of these names; `None`: it may.
-pub(crate) fn held(
-    settings: &Settings,
-    action: Option<ActionKind>,
-    places: &[&str],
-    now: Timestamp,
-) -> Option<String> {
-    let fits = |period: &&Period| {
-        let for_action =
-            period.actions.is_empty() || action.is_none_or(|kind| period.actions.contains(&kind));
-        let there =
-            period.clusters.is_empty() || period.clusters.iter().any(|name| places.contains(&name.as_str()));
-        for_action && there
-    };
-    let blackouts = settings.blackout.iter().filter(fits).filter_map(|period| {
-        match stand(period, Reading::Longest, now) {
-            Stand::Now(until) => Some((until.unwrap_or(Timestamp::MAX), until, period)),
-            Stand::Later(_) => None,
+/// What holds something back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// In words: which blackout and until when, or when its next window begins.
+    pub text: String,
+    /// What a glass that is broken now passes by: each blackout that is now, and that it is outside its windows.
+    pub past: Vec<String>,
+}
+
+/// How a broken glass names a blackout that it passes by.
+pub(crate) fn past(blackout: &Period) -> String {
+    format!("blackout {}", blackout.name)
+}
+
+/// Where every period stands at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Calendar<'a> {
+    blackouts: Vec<(&'a Period, Stand)>,
+    windows: Vec<(&'a Period, Stand)>,
+}
+
+impl<'a> Calendar<'a> {
+    /// Of these settings, at this moment.
+    pub(crate) fn at(settings: &'a Settings, now: Timestamp) -> Self {
+        let of = |periods: &'a [Period], reading| {
+            periods.iter().map(|period| (period, stand(period, reading, now))).collect()
+        };
+        Self {
+            blackouts: of(&settings.blackout, Reading::Longest),
+            windows: of(&settings.window, Reading::Shortest),
         }
-    });
-    if let Some((_, until, period)) = blackouts.max_by_key(|(last, ..)| *last) {
-        let until = until.map_or_else(String::new, |until| format!(" until {until:.0}"));
-        return Some(format!("blackout {}{until}: {}", period.name, period.words()));
     }
-    let mut windows = settings.window.iter().filter(fits).peekable();
-    windows.peek()?;
-    let mut next: Option<(Timestamp, &Period)> = None;
-    for period in windows {
-        match stand(period, Reading::Shortest, now) {
-            Stand::Now(_) => return None,
-            Stand::Later(Some(begins)) if next.is_none_or(|(first, _)| begins < first) => {
-                next = Some((begins, period));
+
+    /// What holds back what would be begun by this action (`None`: one that this build does not know) in the place of these names, but
+    /// for what a broken glass has `passed` by.
+    pub(crate) fn held(
+        &self,
+        action: Option<ActionKind>,
+        places: &[&str],
+        passed: &[String],
+    ) -> Option<Held> {
+        let is_passed = |what: &str| passed.iter().any(|passed| passed == what);
+        let mut past_all = Vec::new();
+        let mut last: Option<(Timestamp, Option<Timestamp>, &Period)> = None;
+        for (period, stand) in self.blackouts.iter().filter(|(period, _)| fits(period, action, places)) {
+            let name = past(period);
+            let Stand::Now(until) = *stand else { continue };
+            if is_passed(&name) {
+                continue;
             }
-            Stand::Later(_) => {}
+            past_all.push(name);
+            let end = until.unwrap_or(Timestamp::MAX);
+            if last.is_none_or(|(other, ..)| end > other) {
+                last = Some((end, until, period));
+            }
         }
+        let outside = if is_passed(OUTSIDE) { None } else { self.outside(action, places) };
+        past_all.extend(outside.is_some().then(|| OUTSIDE.to_owned()));
+        let text = match (last, outside) {
+            (Some((_, until, period)), _) => {
+                let until = until.map_or_else(String::new, |until| format!(" until {until:.0}"));
+                format!("blackout {}{until}: {}", period.name, period.words())
+            }
+            (None, Some(outside)) => outside,
+            (None, None) => return None,
+        };
+        Some(Held { text, past: past_all })
     }
-    Some(match next {
-        Some((begins, period)) => {
-            format!("outside its windows until {begins:.0}: {} is {}", period.name, period.words())
+
+    /// Where there are windows for it and none of them is now, when the next one begins.
+    fn outside(&self, action: Option<ActionKind>, places: &[&str]) -> Option<String> {
+        let mut windows = self.windows.iter().filter(|(period, _)| fits(period, action, places)).peekable();
+        windows.peek()?;
+        let mut next: Option<(Timestamp, &Period)> = None;
+        for (period, stand) in windows {
+            match *stand {
+                Stand::Now(_) => return None,
+                Stand::Later(Some(begins)) if next.is_none_or(|(first, _)| begins < first) => {
+                    next = Some((begins, period));
+                }
+                Stand::Later(_) => {}
+            }
         }
-        None => "outside its windows, of which none is left".to_owned(),
-    })
+        Some(match next {
+            Some((begins, period)) => {
+                format!("{OUTSIDE} until {begins:.0}: {} is {}", period.name, period.words())
+            }
+            None => format!("{OUTSIDE}, of which none is left"),
+        })
+    }
+
+    /// When something that is not held back now will be: a job for it has to be begun before.
+    pub(crate) fn next(
+        &self,
+        action: Option<ActionKind>,
+        places: &[&str],
+        passed: &[String],
+    ) -> Option<Timestamp> {
+        let is_passed = |what: &str| passed.iter().any(|passed| passed == what);
+        let blackouts = self.blackouts.iter().filter(|(period, _)| fits(period, action, places));
+        let begins =
+            blackouts.filter(|(period, _)| !is_passed(&past(period))).filter_map(|(_, stand)| match stand {
+                Stand::Later(begins) => *begins,
+                // Held back now, nothing is begun.
+                Stand::Now(_) => None,
+            });
+        let windows = self.windows.iter().filter(|(period, _)| fits(period, action, places));
+        let open = windows.filter_map(|(_, stand)| match stand {
+            Stand::Now(until) => Some(until.unwrap_or(Timestamp::MAX)),
+            Stand::Later(_) => None,
+        });
+        let ends = open.max().filter(|end| *end < Timestamp::MAX && !is_passed(OUTSIDE));
+        begins.chain(ends).min()
+    }
+}
+
+/// Is the period for this action in the place of these names?
+fn fits(period: &Period, action: Option<ActionKind>, places: &[&str]) -> bool {
+    let for_action = period.actions.is_empty() || action.is_none_or(|kind| period.actions.contains(&kind));
+    let there =
+        period.clusters.is_empty() || period.clusters.iter().any(|name| places.contains(&name.as_str()));
+    for_action && there
 }
 
 /// Most sentences of [`notices`].
@@ -146,6 +229,16 @@ const MOST_NOTICES: usize = 10;
 /// names and ids of clusters and hosts.
 pub fn notices(settings: &Settings, places: &BTreeSet<&str>, now: Timestamp) -> Vec<String> {
     let mut said = Vec::new();
+    for (list, periods) in [("window", &settings.window), ("blackout", &settings.blackout)] {
+        for period in periods {
+            for name in period.clusters.iter().filter(|name| !places.contains(name.as_str())) {
+                said.push(format!(
+                    "settings.{list} {:?} is for {name:?}, which no cluster and no host is called or has as its id",
+                    period.name
+                ));
+            }
+        }
+    }
     for period in &settings.blackout {
         if let Stand::Now(until) = stand(period, Reading::Longest, now) {
             let until = until.map_or_else(String::new, |until| format!(" until {until:.0}"));
@@ -160,17 +253,13 @@ pub fn notices(settings: &Settings, places: &BTreeSet<&str>, now: Timestamp) -> 
             said.push(format!("blackout {}{until}: {what} begun{there}", period.name));
         }
     }
-    for (list, periods) in [("window", &settings.window), ("blackout", &settings.blackout)] {
-        for period in periods {
-            for name in period.clusters.iter().filter(|name| !places.contains(name.as_str())) {
-                said.push(format!(
-                    "settings.{list} {:?} is for {name:?}, which no cluster and no host is called or has as its id",
-                    period.name
-                ));
-            }
-        }
-    }
+    let more = said.len().saturating_sub(MOST_NOTICES);
     said.truncate(MOST_NOTICES);
+    if more > 0 {
+        said.push(format!(
+            "of windows and blackouts there is more to say ({more}); `nimbus autonomous calendar` lists all"
+        ));
+    }
     said
 }
 
@@ -261,7 +350,10 @@ mod tests {
     fn deny_beats_allow_and_the_last_blackout_says_until_when() {
         let mut settings = Settings::default();
         let now = at("2026-12-05T10:00:00Z");
-        let held = |settings: &Settings| super::held(settings, Some(ActionKind::RestartPod), &["prod"], now);
+        let held = |settings: &Settings| {
+            let held = Calendar::at(settings, now).held(Some(ActionKind::RestartPod), &["prod"], &[]);
+            held.map(|held| held.text)
+        };
         assert_eq!(held(&settings), None, "without any, always");
         let named = |name: &str, json: &str| Period { name: name.to_owned(), ..period(json) };
         settings.window = vec![named("weekend", r#""zone":"UTC","days":["sat"]"#)];
@@ -288,10 +380,9 @@ mod tests {
             blackout.actions = vec![ActionKind::RestoreFile];
         }
         assert_eq!(held(&settings), None);
-        assert!(
-            super::held(&settings, None, &["prod"], now).is_some(),
-            "what nobody knows may be what is meant"
-        );
+        let unknown = Calendar::at(&settings, now).held(None, &["prod"], &[]);
+        let all = ["blackout sale", "blackout freeze"];
+        assert_eq!(unknown.unwrap().past, all, "what nobody knows may be what is meant");
         settings.blackout.clear();
         settings.window =
             vec![named("once", r#""zone":"UTC","starts":"2026-12-01T00:00","ends":"2026-12-02T00:00""#)];
@@ -319,9 +410,62 @@ mod tests {
         assert_eq!(
             notices(&settings, &places, now),
             [
-                "blackout n until 2026-12-05T12:00:00Z: no restart_pod is begun in prod",
                 "settings.blackout \"later\" is for \"prd\", which no cluster and no host is called or has as its id",
+                "blackout n until 2026-12-05T12:00:00Z: no restart_pod is begun in prod",
             ]
         );
+    }
+
+    /// The Sunday hour from two to three is left out once a year in Berlin, on 2027-03-28: a window is read as short as can be.
+    #[test]
+    fn a_weekly_window_that_falls_out_once_is_not_over() {
+        let sundays = period(r#""zone":"Europe/Berlin","days":["sun"],"from":"02:00","to":"03:00""#);
+        assert_eq!(
+            stand(&sundays, Reading::Shortest, at("2027-03-22T10:00:00Z")),
+            later("2027-04-04T00:00:00Z")
+        );
+    }
+
+    #[test]
+    fn what_was_passed_by_holds_nothing_back_and_what_was_not_does() {
+        let now = at("2026-12-05T10:00:00Z");
+        let named = |name: &str, json: &str| Period { name: name.to_owned(), ..period(json) };
+        let settings = Settings {
+            blackout: vec![
+                named("sale", r#""zone":"UTC","starts":"2026-12-05T00:00","ends":"2026-12-05T12:00""#),
+                named("night", r#""zone":"UTC","from":"22:00","to":"23:00""#),
+            ],
+            window: vec![named("sunday", r#""zone":"UTC","days":["sun"]"#)],
+            ..Settings::default()
+        };
+        let calendar = Calendar::at(&settings, now);
+        let held = |passed: &[&str]| {
+            let passed: Vec<String> = passed.iter().map(|&it| it.to_owned()).collect();
+            calendar.held(None, &[], &passed).map(|held| held.past)
+        };
+        assert_eq!(held(&[]).unwrap(), ["blackout sale", OUTSIDE]);
+        assert_eq!(held(&["blackout sale"]).unwrap(), [OUTSIDE]);
+        assert_eq!(held(&["blackout night", OUTSIDE]).unwrap(), ["blackout sale"]);
+        assert_eq!(held(&["blackout sale", OUTSIDE]), None);
+        let all = ["blackout sale".to_owned(), OUTSIDE.to_owned()];
+        assert_eq!(
+            calendar.next(None, &[], &all),
+            Some(at("2026-12-05T22:00:00Z")),
+            "the night was not passed"
+        );
+    }
+
+    #[test]
+    fn what_is_begun_now_has_to_be_before_a_window_ends_or_a_blackout_begins() {
+        let mut settings = Settings::default();
+        let next = |settings: &Settings, now: &str| Calendar::at(settings, at(now)).next(None, &[], &[]);
+        assert_eq!(next(&settings, "2026-12-05T10:00:00Z"), None);
+        settings.window = vec![
+            period(r#""zone":"UTC","to":"12:00""#),
+            period(r#""zone":"UTC","from":"09:00","to":"11:00""#),
+        ];
+        assert_eq!(next(&settings, "2026-12-05T10:00:00Z"), Some(at("2026-12-05T12:00:00Z")));
+        settings.blackout = vec![period(r#""zone":"UTC","from":"10:30","to":"10:40""#)];
+        assert_eq!(next(&settings, "2026-12-05T10:00:00Z"), Some(at("2026-12-05T10:30:00Z")));
     }
 }

@@ -8,7 +8,7 @@ use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
 
 use crate::assessment::Assessment;
-use crate::calendar;
+use crate::calendar::{Calendar, Held};
 use crate::connected_agents::ConnectedAgents;
 use crate::model::{
     ActionKind, Agent, Agents, Approval, Cluster, Incident, Job, Mode, Pause, Plan, Scope, Versioned,
@@ -120,14 +120,25 @@ impl<'a> Snapshot<'a> {
         quorum::needs(&self.settings.quorum, action, &places)
     }
 
-    /// Why the settings' windows and blackouts hold back now whatever would be begun by this action for an incident; `None`: they do not.
-    pub fn held_by_calendar(&self, action: Option<ActionKind>, incident: &Incident) -> Option<String> {
+    /// What of the settings' windows and blackouts holds back now what would be begun by this action for an incident, but for what a
+    /// broken glass has `passed` by.
+    pub fn held_by_calendar(
+        &self,
+        action: Option<ActionKind>,
+        incident: &Incident,
+        passed: &[String],
+    ) -> Option<Held> {
         if !self.settings.has_calendar() {
             return None;
         }
+        let calendar = Calendar::at(self.settings, self.now);
+        self.in_calendar(incident, |places| calendar.held(action, places, passed))
+    }
+
+    /// What is so in the place of an incident, whose names and ids are handed over.
+    pub(crate) fn in_calendar<R>(&self, incident: &Incident, look: impl FnOnce(&[&str]) -> R) -> R {
         let places = self.places(incident);
-        let places: Vec<&str> = places.iter().map(String::as_str).collect();
-        calendar::held(self.settings, action, &places, self.now)
+        look(&places.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// Every name and id by which the settings can mean the place of an incident.

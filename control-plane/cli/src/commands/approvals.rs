@@ -64,7 +64,7 @@ struct ListArgs {
     /// Only those of this cluster or host
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
-    /// Only those that somebody gave alone where several had to, and that nobody reviewed yet
+    /// Only those whose glass somebody broke, and that nobody reviewed yet
     #[arg(long, conflicts_with_all = ["state", "all"])]
     unreviewed: bool,
     #[command(flatten)]
@@ -79,8 +79,8 @@ pub struct ApproveArgs {
     /// Why, for the audit log
     #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
     reason: String,
-    /// In an emergency, approve alone what several people have to approve: takes --reason, and stays open until another person
-    /// reviewed it
+    /// In an emergency, approve alone what several people have to approve, and pass by the blackout that it waits for, also where it
+    /// was approved before: takes --reason, and stays open until another person reviewed it
     #[arg(long, requires = "reason")]
     break_glass: bool,
     /// Wait until it is done and verified
@@ -153,7 +153,10 @@ pub async fn approve(context: &Context, args: ApproveArgs) -> Result<Exit, Failu
     let client = connect::open(context)?;
     let shown = find(&client, &args.id).await?;
     let ApprovalDetail { approval, incident, .. } = &shown.typed;
-    must_wait(&shown.typed)?;
+    // Approved and held back by a blackout, there is a glass to break still.
+    if !(args.break_glass && is_unused(approval)) {
+        must_wait(&shown.typed)?;
+    }
     if context.global.format.is_table() {
         context.print(&view::approvals::show(&context.view(), &shown.typed))?;
     }
@@ -215,7 +218,10 @@ pub async fn deny(context: &Context, args: DenyArgs) -> Result<Exit, Failure> {
     let client = connect::open(context)?;
     let shown = find(&client, &args.id).await?;
     let ApprovalDetail { approval, incident, .. } = &shown.typed;
-    must_wait(&shown.typed)?;
+    // What was approved and not begun yet can be denied still.
+    if !is_unused(approval) {
+        must_wait(&shown.typed)?;
+    }
     if context.global.dry_run {
         context.hint(&format!("Would deny {}; nothing was written.", approval.id));
         return context.show(&shown, view::approvals::show).map(|()| Exit::Done);
@@ -234,7 +240,12 @@ async fn find(client: &Client, typed: &str) -> Result<client::Answer<ApprovalDet
     Ok(client.approval(&id).await?)
 }
 
-/// An approval is decided once.
+/// Was it approved, and led to no job yet?
+fn is_unused(approval: &nimbus_api::Approval) -> bool {
+    approval.state == "approved" && approval.used_by.is_none()
+}
+
+/// Once its job is there, or it was denied or expired, nothing is left to decide.
 fn must_wait(detail: &ApprovalDetail) -> Result<(), Failure> {
     let approval = &detail.approval;
     if approval.state == "pending" {

@@ -85,7 +85,13 @@ fn add_words(layout: &mut Layout<'_>, view: &View, approval: &Approval) {
     let Some(broken) = &approval.broken_glass else { return };
     layout.fact(
         "alone",
-        &format!("{} broke the glass, {}: {}", broken.by, view.clock.full(broken.at), broken.reason),
+        &format!(
+            "{} broke the glass, {}{}: {}",
+            broken.by,
+            view.clock.full(broken.at),
+            if broken.past.is_empty() { String::new() } else { format!(", past {}", broken.past.join(", ")) },
+            broken.reason
+        ),
     );
     let owed = || format!("owed, by another person: nimbus approvals review {} --note TEXT", approval.id);
     let review = broken.review.as_ref();

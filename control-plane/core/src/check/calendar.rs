@@ -10,7 +10,7 @@ use crate::model::{Approval, ApprovalState, Plan};
 use crate::settings::calendar::{Day, Period};
 use crate::snapshot::Snapshot;
 
-/// In no blackout, and where there are windows for it in one of them, unless somebody broke the glass and said why.
+/// In no blackout, and where there are windows for it in one of them, but for what somebody broke the glass for and said why.
 pub(super) fn require_time(
     found: &mut Violations,
     plan: &Plan,
@@ -22,15 +22,19 @@ pub(super) fn require_time(
     if settings.window.is_empty() && settings.blackout.is_empty() {
         return;
     }
-    if plan.needs_approval && snapshot.approvals.iter().any(|it| passes(&it.doc, plan, now)) {
-        return;
-    }
+    let passed: Vec<&String> = if plan.needs_approval {
+        let broken = snapshot.approvals.iter().filter(|it| passes(&it.doc, plan, now));
+        broken.filter_map(|it| it.doc.broken_glass.as_ref()).flat_map(|it| &it.past).collect()
+    } else {
+        Vec::new()
+    };
     let meant = |period: &&Period| is_meant(plan, places, &period.actions, &period.clusters);
     for period in settings.blackout.iter().filter(meant) {
-        require(found, 10, !shows(period, now), || format!("blackout {} is now", period.name));
+        let name = format!("blackout {}", period.name);
+        require(found, 10, passed.contains(&&name) || !shows(period, now), || format!("{name} is now"));
     }
     let mut windows = settings.window.iter().filter(meant).peekable();
-    if windows.peek().is_some() {
+    if windows.peek().is_some() && passed.iter().all(|it| *it != "outside its windows") {
         require(found, 10, windows.any(|period| shows(period, now)), || {
             "none of its windows is now".to_owned()
         });

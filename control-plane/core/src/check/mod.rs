@@ -33,6 +33,9 @@ use nimbus_protocol::ids::PlanId;
 use crate::model::Plan;
 use crate::snapshot::Snapshot;
 
+/// What is said of a plan whose incident nothing may be begun for as it stands.
+pub(crate) const NOT_OPEN: &str = "its incident is silenced, escalated or over";
+
 /// An invariant that a plan would break.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {

@@ -85,7 +85,7 @@ pub(super) fn require_permission(
         IncidentState::Open | IncidentState::WaitingApproval | IncidentState::Remediating => true,
         IncidentState::Resolved | IncidentState::Silenced | IncidentState::Escalated => false,
     });
-    require(found, 10, open, || "its incident is silenced, escalated or over".to_owned());
+    require(found, 10, open, || super::NOT_OPEN.to_owned());
     let denied = incident.is_some_and(|i| i.denied_digest.as_ref() == Some(&plan.digest));
     require(found, 12, !denied || plan.requested_by != "nimbus", || "a person denied this plan".to_owned());
     let failed = incident.is_some_and(|i| i.failed_digest.as_ref() == Some(&plan.digest));

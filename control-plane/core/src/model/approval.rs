@@ -56,7 +56,7 @@ pub struct Approval {
     /// Who approved so far, of those whose word was needed; with [`Self::needs`] alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub given: Vec<Word>,
-    /// That it was given without them.
+    /// That it was given without them, or passes windows and blackouts by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broken_glass: Option<BrokenGlass>,
 }
@@ -74,7 +74,7 @@ pub struct Word {
     pub reason: String,
 }
 
-/// That one person approved alone where several had to, and what became of that.
+/// That one person approved alone where several had to, or passed a blackout or windows by, and what became of that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokenGlass {
     /// Who.
@@ -83,6 +83,9 @@ pub struct BrokenGlass {
     pub at: Timestamp,
     /// Why; never empty.
     pub reason: String,
+    /// What it passes by: the blackouts that were then (`blackout NAME`), and that it was `outside its windows`. No other ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<String>,
     /// That another person looked at it afterwards; `None` until somebody did.
     pub review: Option<Review>,
 }

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::decide_error::DecideError;
 use super::record::{Record, transition};
 use crate::approval::{Answer, Decision, SUPERSEDED};
+use crate::calendar::Held;
 use crate::model::{
     Approval, ApprovalState, BrokenGlass, ChangeSet, Incident, IncidentState, Plan, Review, Versioned, Word,
 };
@@ -15,22 +16,22 @@ use crate::remedies::NIMBUS;
 ///
 /// Approved: the next dispatch carries the plan out, if it still fits then. Denied: the incident is escalated, and
 /// the same plan is not asked again. Where several people have to approve, one word waits for the others, and one against it denies.
-/// `held` says why the windows and blackouts hold the plan back now, if they do: who breaks the glass passes them by.
+/// `held` is what of windows and blackouts holds the plan back now, but for what was passed by before: who breaks the glass passes that by.
 pub fn decide(
     approval: &Versioned<Approval>,
     incident: &Versioned<Incident>,
     plan: &Plan,
     answer: &Answer<'_>,
-    held: Option<&str>,
+    held: Option<&Held>,
     now: Timestamp,
 ) -> Result<ChangeSet, DecideError> {
-    // Approved and held back, there is a glass to break still.
-    let passes = answer.decision == Decision::Approve
-        && answer.breaks_glass
-        && held.is_some()
-        && approval.doc.covers(&plan.digest, now)
-        && approval.doc.broken_glass.is_none();
-    if !passes {
+    // Approved and held back, there is a glass to break still; and what was not begun yet can be denied.
+    let is_unused = approval.doc.covers(&plan.digest, now);
+    let takes = match answer.decision {
+        Decision::Approve => answer.breaks_glass && held.is_some(),
+        Decision::Deny => true,
+    };
+    if !(is_unused && takes) {
         require_answerable(&approval.doc, now)?;
     }
     fits(&approval.doc, &incident.doc, plan, answer)?;
@@ -47,13 +48,15 @@ pub fn decide(
         Decision::Approve => match given(&mut decided, answer, held, now)? {
             Given::All => {
                 audit("approval.approved", subject);
-                let reason = format!("approved {said}; the job is next");
+                let next = held.map_or("the job is next", |held| held.text.as_str());
+                let reason = format!("approved {said}; {next}");
                 transition(&mut after, IncidentState::Open, &reason, now);
             }
             Given::Alone => {
-                let missing = quorum::missing(&decided.needs, &approval.doc.given);
+                let missing = quorum::missing(&decided.needs, &decided.given);
                 let others = (!missing.is_empty()).then(|| format!("{} was needed", quorum::words(&missing)));
-                let broken: Vec<String> = others.into_iter().chain(held.map(str::to_owned)).collect();
+                let past = held.map(|held| format!("past {}: {}", held.past.join(", "), held.text));
+                let broken: Vec<String> = others.into_iter().chain(past).collect();
                 let broken = broken.join("; ");
                 audit("approval.glass_broken", format!("{broken}; {subject}"));
                 let reason = format!("approved {said}, who broke the glass: {broken}; the job is next");
@@ -103,7 +106,7 @@ enum Given {
 fn given(
     approval: &mut Approval,
     answer: &Answer<'_>,
-    held: Option<&str>,
+    held: Option<&Held>,
     now: Timestamp,
 ) -> Result<Given, DecideError> {
     let (id, by) = (approval.id, answer.by.to_owned());
@@ -121,9 +124,16 @@ fn given(
         if answer.reason.trim().is_empty() {
             return Err(DecideError::NoReason { id });
         }
+        // A word that is needed counts as one, too.
+        if counts && may {
+            approval.given.push(word);
+        }
         let approved = std::mem::replace(&mut approval.state, ApprovalState::Approved);
         let (at, reason) = (now, answer.reason.to_owned());
-        approval.broken_glass = Some(BrokenGlass { by: by.clone(), at, reason, review: None });
+        // What another one has passed by before stays passed by.
+        let before = approval.broken_glass.take().map(|before| before.past).unwrap_or_default();
+        let past = before.into_iter().chain(held.map(|held| held.past.clone()).unwrap_or_default()).collect();
+        approval.broken_glass = Some(BrokenGlass { by: by.clone(), at, reason, past, review: None });
         // Who approved it before stays who did; the glass has its own name.
         if approved == ApprovalState::Pending {
             settle(approval, by, answer.reason, now);

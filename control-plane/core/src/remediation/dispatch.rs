@@ -69,7 +69,9 @@ fn consider(
     let given = approval.map(|a| &a.doc);
     let again = safety::again(plan, &incident.doc);
     let kind = incident.doc.kind;
-    let issue = unsigned_job::Issue { plan, incident: kind, approval: given, agent, cluster, epoch, again };
+    let before = safety::must_begin_before(plan, &incident.doc, s, pass, now);
+    let issue =
+        unsigned_job::Issue { plan, incident: kind, approval: given, agent, cluster, epoch, again, before };
     let (job, signed) = unsigned_job::write(id, &issue, s.settings, now)?;
 
     let mut record = Record::new(now);

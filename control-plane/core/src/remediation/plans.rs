@@ -229,19 +229,23 @@ impl<'p> Pass<'p, '_> {
             }
             self.hold(reason);
         } else if let Some(approval) = live {
-            self.wait_for(approval, plan);
+            self.wait_for(approval, plan, blocked);
         } else {
             let id = ApprovalId::new(ids);
             let approval = approval::request(id, plan, &self.after, needs, self.s.settings, self.now);
             self.record.audit("approval.requested", &approval.id, &self.after.cluster, plan.summary.clone());
-            self.wait_for(&approval, plan);
+            self.wait_for(&approval, plan, blocked);
             self.record.changes.approvals.push(Versioned::new(approval));
         }
     }
 
-    fn wait_for(&mut self, approval: &Approval, plan: &Plan) {
+    /// Says whose word it waits for, and what of windows and blackouts holds it back beside: whoever approves has to know.
+    fn wait_for(&mut self, approval: &Approval, plan: &Plan, blocked: Option<&Blocked>) {
         self.after.approval_id = Some(approval.id);
-        let reason = approval.waits_for(&plan.summary);
+        let mut reason = approval.waits_for(&plan.summary);
+        if let Some(Blocked::Calendar(held)) = blocked {
+            reason = format!("{reason}; {held}; `--break-glass` passes it by");
+        }
         transition(&mut self.after, IncidentState::WaitingApproval, &reason, self.now);
     }
 
@@ -253,14 +257,16 @@ impl<'p> Pass<'p, '_> {
             Some(Blocked::TriesUsed(reason)) => {
                 return refusal::wait_for_a_try(&mut self.after, why, reason, self.now);
             }
-            Some(Blocked::Temporary(reason) | Blocked::AttemptsExhausted(reason)) => {
+            Some(
+                Blocked::Temporary(reason) | Blocked::Calendar(reason) | Blocked::AttemptsExhausted(reason),
+            ) => {
                 return self.wait_for_turn(&format!("{why}; {reason}"));
             }
         }
         // At this moment the container may run between two crashes; then the next pass tells. That the incident
-        // stood elsewhere before this pass (invariant 10) is being changed right here.
+        // stood elsewhere before this pass is being changed right here.
         let violations = self.checker.check(plan, self.s);
-        if let Some(violation) = violations.iter().find(|violation| violation.invariant != 10) {
+        if let Some(violation) = violations.iter().find(|violation| violation.text != check::NOT_OPEN) {
             self.wait(&format!("{why}; not yet: {}", violation.text));
         } else {
             self.shared.next(plan, &self.after, self.s);

@@ -31,6 +31,9 @@ pub(super) struct Issue<'a> {
     pub(super) epoch: u64,
     /// How often the plan was refused before.
     pub(super) again: u32,
+    /// When it has to be begun at the latest, as a window ends or a blackout begins then: the agent, which knows neither, refuses it
+    /// afterwards as expired.
+    pub(super) before: Option<Timestamp>,
 }
 
 /// A job without its signature: the document, and what is to be signed. `None` for an action that this build does not
@@ -41,9 +44,10 @@ pub(super) fn write(
     settings: &Settings,
     now: Timestamp,
 ) -> Option<(Job, v1::Job)> {
-    let Issue { plan, incident, approval, agent, cluster, epoch, again } = *issue;
+    let Issue { plan, incident, approval, agent, cluster, epoch, again, before } = *issue;
     let action = plan.action.kind()?;
     let expires_at = later(now, millis(settings.job_ttl_ms));
+    let expires_at = before.map_or(expires_at, |before| expires_at.min(before));
     let remedy = remedies::of(action);
     let (verify_ms, verify_timeout_ms) = (remedy.verify_ms(settings), remedy.verify_timeout_ms(settings));
     let job = Job {
@@ -126,17 +130,21 @@ fn consents(
         plan_digest: bytes(&plan.digest),
         approval_id: id,
     };
+    let broken =
+        approval.and_then(|approval| Some((approval.broken_glass.as_ref()?, approval.id.to_string())));
+    let broken = broken.map(|(broken, id)| by(&broken.by, broken.at, id));
     match approval {
-        Some(Approval { broken_glass: Some(broken), id, .. }) => {
-            vec![by(&broken.by, broken.at, id.to_string())]
-        }
         Some(approval) if approval.given.is_empty() => {
-            let who = approval.decided_by.as_deref().unwrap_or_default();
-            vec![by(who, approval.decided_at.unwrap_or(approval.created_at), approval.id.to_string())]
+            let who =
+                approval.decided_by.clone().filter(|who| broken.as_ref().is_none_or(|it| it.by != *who));
+            let at = approval.decided_at.unwrap_or(approval.created_at);
+            who.map(|who| by(&who, at, approval.id.to_string())).into_iter().chain(broken).collect()
         }
         // The agent looks at each by itself: none of them may be who asked for the plan.
         Some(approval) => {
-            approval.given.iter().map(|word| by(&word.by, word.at, approval.id.to_string())).collect()
+            let given =
+                approval.given.iter().filter(|word| broken.as_ref().is_none_or(|it| it.by != word.by));
+            given.map(|word| by(&word.by, word.at, approval.id.to_string())).chain(broken.clone()).collect()
         }
         None if plan.requested_by != NIMBUS => Vec::new(),
         None => vec![by(&format!("policy:{incident}"), now, String::new())],

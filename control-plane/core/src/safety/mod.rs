@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use nimbus_protocol::ids::JobId;
 
+use crate::calendar::Calendar;
 use crate::causes::storm;
 use crate::model::{ActionKind, Agent, Approval, Incident, Pause, Plan, Scope};
 use crate::remedies::{self, NIMBUS};
@@ -38,13 +39,16 @@ pub(crate) struct Pass<'a> {
     hours: Hours,
     /// What was tried, by what it was tried on.
     tried: Tried<'a>,
+    /// Where windows and blackouts stand.
+    calendar: Calendar<'a>,
 }
 
 impl<'a> Pass<'a> {
     /// A pass over the plans of this snapshot, with these storms.
     pub(crate) fn of(snapshot: &Snapshot<'a>, storms: Storms, now: Timestamp) -> Self {
         let (room, hours, tried) = (Room::of(snapshot), Hours::of(snapshot, now), Tried::of(snapshot));
-        Self { storms, room, hours, tried }
+        let calendar = Calendar::at(snapshot.settings, now);
+        Self { storms, room, hours, tried, calendar }
     }
 
     /// This job of an incident's plan goes out: it counts against the caps and the agent's hour from now on.
@@ -92,6 +96,8 @@ pub enum Blocked {
     NeedsOperator(String),
     /// It will pass by itself.
     Temporary(String),
+    /// A window or a blackout holds it back. It will pass by itself, and a broken glass passes it by.
+    Calendar(String),
     /// It was refused before, and its agent has had what it gets of that in an hour. It will pass by itself, and nobody waits
     /// for its plan meanwhile.
     TriesUsed(String),
@@ -105,6 +111,7 @@ impl Blocked {
         match self {
             Self::NeedsOperator(text)
             | Self::Temporary(text)
+            | Self::Calendar(text)
             | Self::TriesUsed(text)
             | Self::AttemptsExhausted(text) => text,
         }
@@ -145,7 +152,7 @@ pub(crate) fn review(
             Err(reason) => Some(Blocked::Temporary(reason)),
         })
         .or_else(|| paused(scope, snapshot).map(Blocked::Temporary))
-        .or_else(|| held_by_calendar(plan, incident, snapshot, now).map(Blocked::Temporary))
+        .or_else(|| held_by_calendar(plan, incident, snapshot, &pass.calendar, now).map(Blocked::Calendar))
         .or_else(|| blocked_by_storm(plan, snapshot, &pass.storms))
         .or_else(|| back_off(plan, incident, snapshot, &pass.tried, now))
         .or_else(|| {
@@ -180,26 +187,55 @@ pub(crate) fn paused(scope: &Scope, snapshot: &Snapshot<'_>) -> Option<String> {
     snapshot.paused(scope).map(Pause::sentence).or_else(at_agent)
 }
 
-/// Why the windows and blackouts of the settings hold the plan back now. Who broke the glass of its approval passes them by.
+/// What a broken glass of the plan's approval passes by.
+fn passed(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>, now: Timestamp) -> Vec<String> {
+    if !plan.needs_approval || !snapshot.settings.has_calendar() {
+        return Vec::new();
+    }
+    let of_plan =
+        |approval: &&Approval| approval.incident_id == incident.id && approval.covers(&plan.digest, now);
+    let approvals = snapshot.approvals.iter().map(|approval| &approval.doc).filter(of_plan);
+    approvals.filter_map(|approval| approval.broken_glass.as_ref()).flat_map(|it| it.past.clone()).collect()
+}
+
+/// Why the windows and blackouts of the settings hold the plan back now. Who broke the glass of its approval passes by what was then.
 fn held_by_calendar(
     plan: &Plan,
     incident: &Incident,
     snapshot: &Snapshot<'_>,
+    calendar: &Calendar<'_>,
     now: Timestamp,
 ) -> Option<String> {
-    let why = snapshot.held_by_calendar(plan.action.kind(), incident)?;
-    let is_broken = |approval: &Approval| {
-        approval.incident_id == incident.id
-            && approval.covers(&plan.digest, now)
-            && approval.broken_glass.is_some()
-    };
-    let passes = plan.needs_approval && snapshot.approvals.iter().any(|approval| is_broken(&approval.doc));
-    (!passes).then_some(why)
+    if !snapshot.settings.has_calendar() {
+        return None;
+    }
+    let passed = passed(plan, incident, snapshot, now);
+    let action = plan.action.kind();
+    snapshot.in_calendar(incident, |places| calendar.held(action, places, &passed)).map(|held| held.text)
+}
+
+/// When a job for the plan has to be begun at the latest, as a window ends or a blackout begins then.
+pub(crate) fn must_begin_before(
+    plan: &Plan,
+    incident: &Incident,
+    snapshot: &Snapshot<'_>,
+    pass: &Pass<'_>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    if !snapshot.settings.has_calendar() {
+        return None;
+    }
+    let passed = passed(plan, incident, snapshot, now);
+    let action = plan.action.kind();
+    snapshot.in_calendar(incident, |places| pass.calendar.next(action, places, &passed))
 }
 
 /// Why a person's order cannot be carried out by the agent that would have to; asked before it is taken.
 pub(crate) fn refuse_order(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>) -> Result<(), String> {
-    let held = || snapshot.held_by_calendar(plan.action.kind(), incident);
+    let held = || {
+        let held = snapshot.held_by_calendar(plan.action.kind(), incident, &[])?;
+        Some(format!("{}; order it again then", held.text))
+    };
     if let Some(why) = paused(&plan.scope, snapshot).or_else(held) {
         return Err(why);
     }
@@ -209,6 +245,7 @@ pub(crate) fn refuse_order(plan: &Plan, incident: &Incident, snapshot: &Snapshot
         Some(
             Blocked::NeedsOperator(why)
             | Blocked::Temporary(why)
+            | Blocked::Calendar(why)
             | Blocked::TriesUsed(why)
             | Blocked::AttemptsExhausted(why),
         ) => Err(why),

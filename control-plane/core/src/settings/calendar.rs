@@ -1,6 +1,8 @@
 //! The settings of when something may be begun: windows, outside of which nothing is, and blackouts, in which nothing is. Whether one
 //! holds now is decided in [`crate::calendar`], and by the checker for itself.
 
+mod clocks;
+
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use nimbus_protocol::ActionKind;
@@ -11,7 +13,7 @@ pub const MAX_NAME: usize = 63;
 /// Most windows, and most blackouts.
 const MAX_PERIODS: usize = 100;
 /// Between these years every time has its moments.
-const YEARS: std::ops::RangeInclusive<i16> = 2000..=9000;
+const YEARS: std::ops::RangeInclusive<i16> = 2000..=8999;
 
 /// A window or a blackout, as the clocks of a place show it: each week, or once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,19 +30,19 @@ pub struct Period {
     #[serde(default)]
     pub clusters: Vec<String>,
     /// Each week: the days on which it begins; with a time and without days: every day.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "clocks::days", skip_serializing_if = "Vec::is_empty")]
     pub days: Vec<Day>,
     /// The time at which it begins on each of these days; midnight where only the end or the days are given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "clocks::time", skip_serializing_if = "Option::is_none")]
     pub from: Option<Time>,
     /// The time at which it ends: of the next day, where it is not after the beginning; midnight where it is not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "clocks::time", skip_serializing_if = "Option::is_none")]
     pub to: Option<Time>,
     /// Once: when it begins.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "clocks::moment", skip_serializing_if = "Option::is_none")]
     pub starts: Option<DateTime>,
     /// Once: when it is over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "clocks::moment", skip_serializing_if = "Option::is_none")]
     pub ends: Option<DateTime>,
 }
 
@@ -77,7 +79,7 @@ impl Period {
                 let days: Vec<&str> = days.iter().map(|day| day.as_str()).collect();
                 let days =
                     if days.len() == Day::ALL.len() { "every day".to_owned() } else { days.join(", ") };
-                let clock = |time: Time| time.strftime("%H:%M").to_string();
+                let clock = |time: Time| time.strftime(clocks::TIME).to_string();
                 format!("{days} {} to {} ({zone})", clock(from), clock(to))
             }
             Some(When::Once { starts, ends }) => {
@@ -164,6 +166,13 @@ impl Day {
     }
 }
 
+/// Can a period be called so?
+fn is_name(name: &str) -> bool {
+    (1..=MAX_NAME).contains(&name.len())
+        && name.trim() == name
+        && name.chars().all(|c| c == ' ' || c.is_ascii_graphic())
+}
+
 /// Can these be used? If not, what was expected and what was found.
 pub(super) fn validate(periods: &[Period]) -> Result<(), (String, String)> {
     if periods.len() > MAX_PERIODS {
@@ -172,10 +181,12 @@ pub(super) fn validate(periods: &[Period]) -> Result<(), (String, String)> {
     for (number, period) in periods.iter().enumerate() {
         let at = number + 1;
         let wrong = |expected: &str, found: String| Err((format!("number {at} {expected}"), found));
-        let plain = |c: char| !c.is_control() && c != '\u{feff}';
-        let named = period.name.trim() == period.name && period.name.chars().all(plain);
-        if period.name.is_empty() || period.name.chars().count() > MAX_NAME || !named {
-            return wrong("to have a name of 1 to 63 characters on one line", format!("{:?}", period.name));
+        if !is_name(&period.name) {
+            let expected = "to have a name of 1 to 63 ASCII characters without a blank at an end";
+            return wrong(expected, format!("{:?}", period.name));
+        }
+        if (1..period.days.len()).any(|at| period.days[..at].contains(&period.days[at])) {
+            return wrong("to name each day once", format!("{:?}", period.words()));
         }
         if periods[..number].iter().any(|other| other.name == period.name) {
             return wrong("to have a name of its own", format!("{:?} a second time", period.name));
@@ -187,15 +198,24 @@ pub(super) fn validate(periods: &[Period]) -> Result<(), (String, String)> {
             Some(When::Weekly { .. }) => {}
             Some(When::Once { starts, ends }) => {
                 if !YEARS.contains(&starts.year()) || !YEARS.contains(&ends.year()) {
-                    return wrong("to be between the years 2000 and 9000", format!("{starts} to {ends}"));
+                    return wrong("to be between the years 2000 and 8999", format!("{starts} to {ends}"));
                 }
                 if starts >= ends {
                     return wrong("to end after it starts", format!("{starts} to {ends}"));
                 }
             }
             None => {
-                let expected = "to be each week (days, from, to) or once (starts and ends)";
-                return wrong(expected, "neither, or both".to_owned());
+                let given = [
+                    (!period.days.is_empty(), "days"),
+                    (period.from.is_some(), "from"),
+                    (period.to.is_some(), "to"),
+                    (period.starts.is_some(), "starts"),
+                    (period.ends.is_some(), "ends"),
+                ];
+                let given: Vec<&str> =
+                    given.into_iter().filter(|(is, _)| *is).map(|(_, word)| word).collect();
+                let found = if given.is_empty() { "none of them".to_owned() } else { given.join(", ") };
+                return wrong("to be each week (days, from, to) or once (both starts and ends)", found);
             }
         }
     }
@@ -237,7 +257,28 @@ mod tests {
             (r#"{"name":"n","zone":"Berlin","days":["sat"]}"#, "Europe/Berlin"),
             (r#"{"name":"n","zone":"+02:00","days":["sat"]}"#, "+02:00"),
             (r#"{"name":"n","zone":"UTC","days":["saturday"]}"#, "saturday"),
-            (r#"{"name":"n","zone":"UTC","from":"25:00"}"#, "hour"),
+            (r#"{"name":"n","zone":"UTC","from":"25:00"}"#, "\"22:00\""),
+            (r#"{"name":"n","zone":"UTC","from":"22"}"#, "\"22:00\""),
+            (r#"{"name":"n","zone":"UTC","from":"22:00:30"}"#, "\"22:00\""),
+            (r#"{"name":"n","zone":"UTC","from":1320}"#, "in quotes"),
+            (r#"{"name":"n","zone":"UTC","from":"2026-12-24T12:00"}"#, "\"22:00\""),
+            (r#"{"name":"n","zone":"UTC","days":[]}"#, "at least one day"),
+            (
+                r#"{"name":"n","zone":"UTC","starts":"2026-12-24","ends":"2026-12-25T00:00"}"#,
+                "\"2026-12-24T12:00\"",
+            ),
+            (
+                r#"{"name":"n","zone":"UTC","starts":"2026-12-24T12:00-05:00","ends":"2026-12-25T00:00"}"#,
+                "\"2026-12-24T12:00\"",
+            ),
+            (
+                r#"{"name":"n","zone":"UTC","starts":"2026-12-24T12:00[America/New_York]","ends":"2026-12-25T00:00"}"#,
+                "\"2026-12-24T12:00\"",
+            ),
+            (
+                r#"{"name":"n","zone":"UTC","starts":"2026-02-30T12:00","ends":"2026-12-25T00:00"}"#,
+                "\"2026-12-24T12:00\"",
+            ),
             (r#"{"name":"n","days":["sat"]}"#, "zone"),
             (r#"{"name":"n","zone":"UTC","day":["sat"]}"#, "day"),
         ] {
@@ -249,6 +290,8 @@ mod tests {
             r#"{"name":" n","zone":"UTC","days":["sat"]}"#,
             r#"{"name":"n","zone":"UTC"}"#,
             r#"{"name":"n","zone":"UTC","starts":"2026-12-24T12:00"}"#,
+            r#"{"name":"n\u00a0","zone":"UTC","days":["sat"]}"#,
+            r#"{"name":"n","zone":"UTC","days":["sat","sun","sat"]}"#,
             r#"{"name":"n","zone":"UTC","days":["sat"],"starts":"2026-12-24T12:00","ends":"2026-12-25T12:00"}"#,
             r#"{"name":"n","zone":"UTC","starts":"2026-12-25T12:00","ends":"2026-12-25T12:00"}"#,
             r#"{"name":"n","zone":"UTC","starts":"1999-12-25T12:00","ends":"2026-12-25T12:00"}"#,

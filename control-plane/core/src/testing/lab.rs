@@ -379,8 +379,9 @@ impl Lab {
         let incident = &self.incidents[&approval.doc.incident_id.to_string()];
         let plan = &self.plans[&approval.doc.plan_id.to_string()].doc;
         let answer = Answer { digest: Some(&plan.digest), ..*answer };
-        let held = self.look(|s| s.held_by_calendar(plan.action.kind(), &incident.doc));
-        let changes = remediation::decide(approval, incident, plan, &answer, held.as_deref(), self.now)?;
+        let passed = approval.doc.broken_glass.as_ref().map(|it| it.past.clone()).unwrap_or_default();
+        let held = self.look(|s| s.held_by_calendar(plan.action.kind(), &incident.doc, &passed));
+        let changes = remediation::decide(approval, incident, plan, &answer, held.as_ref(), self.now)?;
         self.commit(changes);
         Ok(())
     }

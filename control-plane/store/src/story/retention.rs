@@ -16,8 +16,8 @@ fn broken(n: u32) -> Option<BrokenGlass> {
     let (by, reason) = ("eve".to_owned(), r#"nobody answers, "review":null"#.to_owned());
     let review = Review { by: "ann".to_owned(), at: at(15), note: reason.clone() };
     match n {
-        5 => Some(BrokenGlass { by, at: at(12), reason, review: None }),
-        6 => Some(BrokenGlass { by, at: at(12), reason, review: Some(review) }),
+        5 => Some(BrokenGlass { by, at: at(12), reason, past: Vec::new(), review: None }),
+        6 => Some(BrokenGlass { by, at: at(12), reason, past: Vec::new(), review: Some(review) }),
         _ => None,
     }
 }

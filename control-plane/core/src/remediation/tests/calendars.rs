@@ -135,9 +135,9 @@ fn who_breaks_the_glass_with_a_reason_passes_it_by_and_leaves_a_review() {
     assert_eq!(jobs[0].approvals.iter().map(|it| it.by.as_str()).collect::<Vec<_>>(), ["eve"]);
     assert_eq!(lab.audited("approval.glass_broken"), 1);
     let row = lab.audit.iter().find(|row| row.draft.action == "approval.glass_broken").unwrap();
-    assert!(row.draft.detail.starts_with("blackout sale until "), "{}", row.draft.detail);
-    let approval = lab.approvals.values().next().unwrap();
-    assert!(approval.doc.broken_glass.as_ref().is_some_and(|broken| broken.review.is_none()));
+    assert!(row.draft.detail.starts_with("past blackout sale: blackout sale until "), "{}", row.draft.detail);
+    let broken = lab.approvals.values().next().unwrap().doc.broken_glass.clone().unwrap();
+    assert_eq!((broken.past, broken.review), (vec!["blackout sale".to_owned()], None));
 }
 
 #[test]
@@ -155,7 +155,8 @@ fn what_was_approved_before_can_pass_by_a_broken_glass_too() {
     assert!(matches!(again, Err(DecideError::AlreadyDecided { .. })), "{again:?}");
     let jobs = lab.settle();
     assert_eq!(jobs.len(), 1);
-    assert_eq!(jobs[0].approvals[0].by, "eve", "the job names whose word let it out");
+    let by: Vec<&str> = jobs[0].approvals.iter().map(|it| it.by.as_str()).collect();
+    assert_eq!(by, ["ann", "eve"], "the job names who approved and who let it out");
 }
 
 #[test]
@@ -167,8 +168,118 @@ fn where_several_are_needed_the_last_of_them_breaks_the_glass_for_the_blackout()
     lab.settle();
     let groups = ["oncall".to_owned()];
     lab.answer(&Answer { groups: &groups, ..breaks("ann", "nobody can pay") }).unwrap();
-    assert_eq!(lab.audited("approval.glass_broken"), 1);
+    let row = lab.audit.iter().find(|row| row.draft.action == "approval.glass_broken").unwrap();
+    assert!(
+        row.draft.detail.starts_with("past blackout sale"),
+        "nobody else was needed: {}",
+        row.draft.detail
+    );
+    let jobs = lab.settle();
+    assert_eq!(jobs[0].approvals.iter().map(|it| it.by.as_str()).collect::<Vec<_>>(), ["ann"]);
+}
+
+#[test]
+fn a_glass_passes_by_what_was_then_and_nothing_that_came_later() {
+    // Broken for the people who were missing alone: a blackout that begins later has a glass of its own.
+    let mut lab = stuck_rollout();
+    lab.settings.quorum =
+        vec![Quorum { actions: Vec::new(), clusters: Vec::new(), groups: vec![vec!["oncall".into()]] }];
+    lab.settings.blackout = vec![once(&lab, "month-end", 60, 600)];
+    lab.settle();
+    lab.answer(&breaks("eve", "nobody answers")).unwrap();
+    let before = lab.approvals.values().next().unwrap().doc.broken_glass.clone().unwrap();
+    assert!(before.past.is_empty());
+    lab.pass(60);
+    assert!(lab.settle().is_empty(), "nobody said a word about the end of the month");
+    lab.answer(&breaks("eve", "and nobody can pay")).unwrap();
     assert_eq!(lab.settle().len(), 1);
+
+    // In one blackout, and another follows before anything could be done.
+    let mut lab = stuck_rollout();
+    lab.settings.blackout = vec![once(&lab, "lunch", -60, 60), once(&lab, "backup", 60, 600)];
+    lab.settle();
+    lab.answer(&breaks("eve", "nobody can pay")).unwrap();
+    lab.pass(60);
+    assert!(lab.settle().is_empty());
+    assert!(reason(&lab, IncidentKind::RolloutStuck).contains("blackout backup"));
+}
+
+#[test]
+fn a_job_has_to_be_begun_before_the_blackout_and_before_its_window_ends() {
+    let ends = |lab: &mut Lab| {
+        let jobs = lab.settle();
+        assert_eq!(jobs.len(), 1);
+        jobs[0].expires_at_us - nimbus_protocol::to_micros(lab.now)
+    };
+    let mut lab = crash_loop();
+    lab.settings.blackout = vec![once(&lab, "sale", 20, 600)];
+    assert_eq!(ends(&mut lab), 20_000_000);
+    let mut lab = crash_loop();
+    lab.settings.window = vec![once(&lab, "tonight", -60, 30)];
+    assert_eq!(ends(&mut lab), 30_000_000);
+    let mut lab = crash_loop();
+    lab.settings.blackout = vec![once(&lab, "sale", 3_600, 7_200)];
+    assert_eq!(ends(&mut lab), i64::from(lab.settings.job_ttl_ms) * 1_000, "far away it changes nothing");
+    let mut lab = stuck_rollout();
+    lab.settings.blackout = vec![once(&lab, "sale", -60, 20), once(&lab, "backup", 30, 600)];
+    lab.settle();
+    lab.answer(&breaks("eve", "nobody can pay")).unwrap();
+    assert_eq!(ends(&mut lab), 30_000_000, "the second one was not passed by");
+}
+
+#[test]
+fn who_is_asked_is_told_of_the_blackout_and_who_approved_too() {
+    let mut lab = stuck_rollout();
+    lab.settings.blackout = vec![once(&lab, "sale", -60, 600)];
+    lab.settle();
+    let asked = reason(&lab, IncidentKind::RolloutStuck);
+    assert!(
+        asked.contains("; blackout sale until 20") && asked.ends_with("`--break-glass` passes it by"),
+        "{asked}"
+    );
+    lab.decide("ann", Decision::Approve, "").unwrap();
+    let approved = reason(&lab, IncidentKind::RolloutStuck);
+    assert!(approved.starts_with("approved by ann; blackout sale until 20"), "{approved}");
+}
+
+#[test]
+fn what_was_approved_and_waits_can_be_denied() {
+    let mut lab = stuck_rollout();
+    lab.settings.blackout = vec![once(&lab, "sale", -60, 600)];
+    lab.settle();
+    lab.decide("ann", Decision::Approve, "").unwrap();
+    lab.settle();
+    lab.decide("bob", Decision::Deny, "not this week").unwrap();
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::Escalated);
+    lab.pass(600);
+    assert!(lab.settle().is_empty(), "a word against it stands when the blackout is over");
+}
+
+#[test]
+fn an_approval_that_ends_in_a_long_blackout_is_asked_for_anew() {
+    let mut lab = stuck_rollout();
+    lab.settings.blackout = vec![once(&lab, "freeze", -60, 200_000)];
+    lab.settle();
+    lab.decide("ann", Decision::Approve, "").unwrap();
+    lab.pass(i64::from(lab.settings.approval_ttl_s));
+    assert!(lab.settle().is_empty());
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+    lab.pass(200_000);
+    assert!(lab.settle().is_empty(), "the word of before is over");
+}
+
+#[test]
+fn the_files_of_a_host_are_held_back_by_its_name() {
+    let mut lab = drifted_file();
+    lab.settings.approval_ttl_s = 60;
+    lab.settle();
+    let host = {
+        let incident = lab.open(IncidentKind::FileDrift);
+        incident.cluster.clone()
+    };
+    lab.settings.blackout = vec![Period { clusters: vec![host], ..once(&lab, "sale", -60, 600) }];
+    lab.settle();
+    assert!(reason(&lab, IncidentKind::FileDrift).contains("blackout sale"));
 }
 
 #[test]
@@ -196,7 +307,8 @@ fn a_glass_that_was_broken_for_another_plan_or_by_who_ordered_it_passes_nothing(
     let plan = lab.plans[&good.doc.plan_id.to_string()].doc.clone();
     assert!(check::check(&plan, &lab.snapshot(), lab.now).iter().all(|it| it.invariant != 10));
     type Change = fn(&mut Approval);
-    let changes: [Change; 6] = [
+    let changes: [Change; 7] = [
+        |it| it.broken_glass.as_mut().unwrap().past = vec!["blackout another".to_owned()],
         |it| it.plan_digest = "00".repeat(32),
         |it| it.state = ApprovalState::Pending,
         |it| it.used_by = Some("job_00000000000000000000000000000001".parse().unwrap()),
@@ -263,20 +375,28 @@ proptest! {
         days in prop::collection::vec(0..7_usize, 0..4),
         (from, to) in (0..96_i8, 0..96_i8),
         seconds in 1_735_689_600_i64..1_893_456_000,
-        is_once in any::<bool>(),
+        (is_once, near) in any::<(bool, bool)>(),
         (before, long) in (-200_000_i64..200_000, 1_i64..200_000),
     ) {
         let mut lab = crash_loop();
         lab.now = Timestamp::from_second(seconds).unwrap();
         let mut period = once(&lab, "it", 0, 1);
         period.zone = zone(ZONES[zone_of]);
+        if near {
+            // Three hours around the next change of the clocks, where there is one.
+            let next = period.zone.rules().following(lab.now).next();
+            lab.now = next.map_or(lab.now, |change| change.timestamp() + SignedDuration::from_secs(before / 20));
+        }
         let clock = |quarters: i8| jiff::civil::time(quarters / 4, quarters % 4 * 15, 0, 0);
         if is_once {
             let at = |seconds| period.zone.rules().to_datetime(lab.now + SignedDuration::from_secs(seconds));
             (period.starts, period.ends) = (Some(at(before)), Some(at(before + long)));
         } else {
             (period.starts, period.ends) = (None, None);
+            let days: std::collections::BTreeSet<usize> = days.into_iter().collect();
             period.days = days.iter().map(|day| crate::settings::calendar::Day::ALL[*day]).collect();
+            // Where the clocks change most is at night.
+            let (from, to) = if near { (from % 16, to % 16) } else { (from, to) };
             (period.from, period.to) = (Some(clock(from)), Some(clock(to)));
         }
         if period.starts.is_some() && period.starts >= period.ends {
@@ -290,19 +410,22 @@ proptest! {
         if !changes_near(&period, lab.now) {
             prop_assert_eq!((blackout, window), (checked, checked));
         }
-        // When it changes is a moment ahead, at which it is so.
-        match calendar::stand(&period, Reading::Longest, lab.now) {
-            Stand::Now(Some(until)) => {
-                prop_assert!(until > lab.now);
-                let then = calendar::stand(&period, Reading::Longest, until);
-                prop_assert!(matches!(then, Stand::Later(_)), "{:?}", then);
+        // When it changes is a moment ahead, at which it is so; what comes each week is never over.
+        for reading in [Reading::Longest, Reading::Shortest] {
+            match calendar::stand(&period, reading, lab.now) {
+                Stand::Now(Some(until)) => {
+                    prop_assert!(until > lab.now);
+                    let then = calendar::stand(&period, reading, until);
+                    prop_assert!(matches!(then, Stand::Later(_)), "{:?}", then);
+                }
+                Stand::Later(Some(begins)) => {
+                    prop_assert!(begins > lab.now);
+                    let then = calendar::stand(&period, reading, begins);
+                    prop_assert!(matches!(then, Stand::Now(_)), "{:?}", then);
+                }
+                Stand::Later(None) => prop_assert!(is_once, "a weekly one is never over"),
+                Stand::Now(None) => {}
             }
-            Stand::Later(Some(begins)) => {
-                prop_assert!(begins > lab.now);
-                let then = calendar::stand(&period, Reading::Longest, begins);
-                prop_assert!(matches!(then, Stand::Now(_)), "{:?}", then);
-            }
-            Stand::Now(None) | Stand::Later(None) => {}
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use nimbus_control_core::approval::{Answer, Decision};
+use nimbus_control_core::calendar::Held;
 use nimbus_control_core::model::{Approval, ApprovalState, ChangeSet};
 use nimbus_control_core::remediation;
 
@@ -35,8 +36,9 @@ pub async fn decide(app: &App, id: &str, answer: OperatorAnswer<'_>) -> Result<A
 
 async fn attempt(app: &App, id: &str, answer: OperatorAnswer<'_>) -> Result<(), ApiError> {
     let case = super::find(app, id).await?;
-    if !is_recorded(&case.approval.doc, answer, app.now()) {
-        app.commit(&changes(app, &case, answer).await?).await?;
+    let held = held(app, &case).await?;
+    if !is_recorded(&case.approval.doc, answer, held.as_ref(), app.now()) {
+        app.commit(&changed(app, &case, answer, held.as_ref())?).await?;
         app.reviews.changed();
         nimbus_platform::reached("cp::approved");
     }
@@ -49,36 +51,53 @@ pub async fn changes(
     case: &ApprovalCase,
     answer: OperatorAnswer<'_>,
 ) -> Result<ChangeSet, ApiError> {
+    changed(app, case, answer, held(app, case).await?.as_ref())
+}
+
+fn changed(
+    app: &App,
+    case: &ApprovalCase,
+    answer: OperatorAnswer<'_>,
+    held: Option<&Held>,
+) -> Result<ChangeSet, ApiError> {
     let OperatorAnswer { by, decision, reason, digest, breaks_glass } = answer;
     let answer = Answer { by: by.name(), decision, reason, digest, groups: by.groups(), breaks_glass };
-    let held = if app.settings.has_calendar() {
-        let docs = app.docs().await?;
-        app.with_snapshot(&docs, |s| s.held_by_calendar(case.plan.action.kind(), &case.incident.doc))
-    } else {
-        None
-    };
-    let held = held.as_deref();
     Ok(remediation::decide(&case.approval, &case.incident, &case.plan, &answer, held, app.now())?)
 }
 
+/// What of windows and blackouts holds the plan back now, but for what was passed by before.
+async fn held(app: &App, case: &ApprovalCase) -> Result<Option<Held>, ApiError> {
+    if !app.settings.has_calendar() {
+        return Ok(None);
+    }
+    let passed = case.approval.doc.broken_glass.as_ref().map(|broken| broken.past.as_slice());
+    let (action, passed) = (case.plan.action.kind(), passed.unwrap_or_default());
+    let docs = app.docs().await?;
+    Ok(app.with_snapshot(&docs, |s| s.held_by_calendar(action, &case.incident.doc, passed)))
+}
+
 /// Whether exactly this answer was recorded before.
-fn is_recorded(approval: &Approval, answer: OperatorAnswer<'_>, now: Timestamp) -> bool {
+fn is_recorded(approval: &Approval, answer: OperatorAnswer<'_>, held: Option<&Held>, now: Timestamp) -> bool {
     let state = match answer.decision {
         Decision::Approve => ApprovalState::Approved,
         Decision::Deny => ApprovalState::Denied,
     };
     let same_plan = answer.digest.is_none_or(|digest| digest == approval.plan_digest);
     let by = answer.by.name();
-    let decided = approval.state == state && approval.decided_by.as_deref() == Some(by);
+    let own_glass = approval.broken_glass.as_ref().is_some_and(|broken| broken.by == by);
+    if answer.breaks_glass {
+        // What came since has a glass of its own.
+        return own_glass && held.is_none() && approval.state == state && same_plan;
+    }
+    let decided = approval.state == state && approval.decided_by.as_deref() == Some(by) && !own_glass;
     let stands = match approval.state {
         ApprovalState::Pending => now < approval.expires_at,
         ApprovalState::Approved => true,
         ApprovalState::Denied | ApprovalState::Expired => false,
     };
-    let given =
-        answer.decision == Decision::Approve && stands && approval.given.iter().any(|word| word.by == by);
-    let alone = approval.broken_glass.is_some();
-    // A word that was given breaks no glass: that is another answer, while others are still needed.
-    let given = given && !alone && (!answer.breaks_glass || approval.state == ApprovalState::Approved);
-    (decided && answer.breaks_glass == alone || given) && same_plan
+    let given = answer.decision == Decision::Approve
+        && stands
+        && !own_glass
+        && approval.given.iter().any(|word| word.by == by);
+    (decided || given) && same_plan
 }

@@ -63,6 +63,37 @@ async fn who_approves_in_a_blackout_may_break_the_glass_with_a_reason_before_and
     assert_eq!(broken["broken_glass"]["by"], "operator", "{broken}");
     let again = approve(json!({"reason": "nobody can pay", "break_glass": true})).await.ok();
     assert_eq!(again["broken_glass"], broken["broken_glass"], "the same answer changes nothing");
+    assert_eq!(broken["broken_glass"]["past"], json!(["blackout always"]));
+    let denied = api.post(&format!("{approval}/deny"), json!({"reason": "no"})).await.ok();
+    assert_eq!(denied["state"], "denied", "what was not begun can be denied");
     let owed = api.get("/api/v1/approvals?review=owed").await.ok();
     assert_eq!(owed["items"].as_array().unwrap().len(), 1, "{owed}");
+}
+
+/// A person's token, and the answers of several people to one approval.
+#[tokio::test]
+async fn who_breaks_the_glass_of_anothers_approval_gets_the_same_answer_twice() {
+    let api = api().await;
+    let approval = "/api/v1/approvals/apr_00000000000000000000000000000001";
+    let digest = api.get(approval).await.ok()["plan_digest"].clone();
+    let mut tokens = Vec::new();
+    for name in ["ann", "eve"] {
+        let request = json!({"name": name, "groups": ["oncall"], "ttl_seconds": 3600});
+        let made = api.post("/api/v1/access/tokens", request).await.ok();
+        tokens.push(made["token"].as_str().unwrap().to_owned());
+    }
+    let approve = async |token: &str, break_glass: bool| {
+        let request = json!({"plan_digest": digest, "reason": "nobody can pay", "break_glass": break_glass});
+        api.with_token(token).post(&format!("{approval}/approve"), request).await
+    };
+    approve(&tokens[0], false).await.ok();
+    for _ in 0..2 {
+        let broken = approve(&tokens[1], true).await.ok();
+        assert_eq!((&broken["broken_glass"]["by"], &broken["decided_by"]), (&json!("eve"), &json!("ann")));
+    }
+    approve(&tokens[0], false).await.ok();
+    assert_eq!(
+        api.actions().await.iter().filter(|it| it.starts_with("approval.")).collect::<Vec<_>>(),
+        ["approval.approved", "approval.glass_broken"]
+    );
 }

@@ -169,9 +169,9 @@ fn still_needed(approval: &model::Approval) -> String {
 }
 
 fn broken_glass(broken: &model::BrokenGlass) -> api::BrokenGlass {
-    let model::BrokenGlass { by, at, reason, review } = broken.clone();
+    let model::BrokenGlass { by, at, reason, past, review } = broken.clone();
     let review = review.map(|model::Review { by, at, note }| api::GlassReview { by, at, note });
-    api::BrokenGlass { by, at, reason, review }
+    api::BrokenGlass { by, at, reason, past, review }
 }
 
 /// A job.
