@@ -257,8 +257,7 @@ fn every_value_that_pod_security_refuses_is_refused_where_its_level_is_enforced(
         assert_eq!(judged("baseline").contains(&refusal), by_baseline, "{chart}, {values}");
         assert!(!judged("privileged").contains("expected"), "{chart}, {values}");
     }
-    let of_both =
-        [&TAKEN_BY_POD_SECURITY[..], &["extraVolumes[0].name=a,extraVolumes[0].hostPath=null"]].concat();
+    let of_both = [TAKEN_BY_POD_SECURITY, &["extraVolumes[0].name=a,extraVolumes[0].hostPath=null"]].concat();
     let of_each =
         [PLANE, AGENT].into_iter().flat_map(|chart| of_both.iter().map(move |values| (chart, *values)));
     for (chart, values) in of_each.chain([(AGENT, "acting.actions={}")]) {

@@ -328,11 +328,11 @@ mod tests {
         let from_half_past = period(r#""zone":"Europe/Berlin","from":"02:30","to":"05:00""#);
         let ends = |reading, now: &str| match stand(&to_half_past, reading, at(now)) {
             Stand::Now(Some(until)) => until.to_string(),
-            other => panic!("{other:?}"),
+            other @ (Stand::Now(_) | Stand::Later(_)) => panic!("{other:?}"),
         };
         let begins = |reading, now: &str| match stand(&from_half_past, reading, at(now)) {
             Stand::Later(Some(begins)) => begins.to_string(),
-            other => panic!("{other:?}"),
+            other @ (Stand::Now(_) | Stand::Later(_)) => panic!("{other:?}"),
         };
         // Twice half past two: at 00:30 and at 01:30 UTC.
         assert_eq!(ends(Reading::Longest, "2026-10-24T23:30:00Z"), "2026-10-25T01:30:00Z");

@@ -231,7 +231,7 @@ mod tests {
             pods("seLinuxOptions", json!({"type": "container_t", "level": "s0:c1,c2"})),
             pods("sysctls", json!([{"name": "net.ipv4.tcp_syncookies", "value": "1"}])),
             pod(|spec| {
-                spec["volumes"] = json!([{"name": "a", "image": {"reference": "a/b"}, "hostPath": null}])
+                spec["volumes"] = json!([{"name": "a", "image": {"reference": "a/b"}, "hostPath": null}]);
             }),
         ] {
             assert!(taken.is_empty(), "{taken:?}");

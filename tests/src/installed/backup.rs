@@ -32,6 +32,11 @@ impl Shelf {
         json!({"enabled": true, "existingClaim": claim, "recipients": [self.recipient], "image": image})
     }
 
+    /// What values name.
+    pub fn claim(&self) -> &str {
+        self.volume.claim()
+    }
+
     /// The file with the key that opens the backups.
     pub fn key(&self) -> String {
         text(&self.volume.beside("key.txt"))

@@ -306,8 +306,7 @@ fn a_glass_that_was_broken_for_another_plan_or_by_who_ordered_it_passes_nothing(
     let good = lab.approvals[&id].clone();
     let plan = lab.plans[&good.doc.plan_id.to_string()].doc.clone();
     assert!(check::check(&plan, &lab.snapshot(), lab.now).iter().all(|it| it.invariant != 10));
-    type Change = fn(&mut Approval);
-    let changes: [Change; 7] = [
+    let changes: [fn(&mut Approval); 7] = [
         |it| it.broken_glass.as_mut().unwrap().past = vec!["blackout another".to_owned()],
         |it| it.plan_digest = "00".repeat(32),
         |it| it.state = ApprovalState::Pending,

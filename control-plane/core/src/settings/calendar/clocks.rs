@@ -32,7 +32,7 @@ impl<T> Visitor<'_> for Text<T> {
 
 /// A time of day.
 pub(super) mod time {
-    use super::*;
+    use super::{Deserializer, Serializer, TIME, Text, Time};
 
     fn read(text: &str) -> Option<Time> {
         let time = Time::strptime(TIME, text).ok()?;
@@ -55,7 +55,7 @@ pub(super) mod time {
 
 /// A date and a time.
 pub(super) mod moment {
-    use super::*;
+    use super::{DateTime, Deserializer, MOMENT, Serializer, Text};
 
     fn read(text: &str) -> Option<DateTime> {
         let moment = DateTime::strptime(MOMENT, text).ok()?;

@@ -66,8 +66,8 @@ pub(super) async fn attempt(
         drop(app.docs().await);
     }
     let removed = changes.removed.iter().map(|gone| gone.id.clone());
-    let changed: Vec<String> = changes.pauses.iter().map(|pause| pause.doc.id()).chain(removed).collect();
-    let held = docs.pauses.iter().filter(|pause| !changed.contains(&pause.doc.id())).chain(&changes.pauses);
+    let written: Vec<String> = changes.pauses.iter().map(|pause| pause.doc.id()).chain(removed).collect();
+    let held = docs.pauses.iter().filter(|pause| !written.contains(&pause.doc.id())).chain(&changes.pauses);
     Ok(shown(held.map(|pause| &pause.doc)))
 }
 
