@@ -63,9 +63,11 @@ impl Approval {
         }
     }
 
-    /// What an incident says that waits for it.
-    pub(crate) fn waits_for(&self, summary: &str) -> String {
-        let command = format!("`nimbus approve {}`", self.id);
+    /// What an incident says that waits for it, and what of windows and blackouts (`held`) it waits for beside: whoever approves has to
+    /// know.
+    pub(crate) fn waits_for(&self, summary: &str, held: Option<&str>) -> String {
+        let held = held.map(|held| format!("; {held}; `--break-glass` passes it by")).unwrap_or_default();
+        let command = format!("`nimbus approve {}`{held}", self.id);
         if self.needs.is_empty() {
             return format!("waits for approval: {summary}; {command}");
         }

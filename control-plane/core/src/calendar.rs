@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use jiff::civil::{Date, DateTime};
 use jiff::{Timestamp, ToSpan as _};
 
-use crate::model::ActionKind;
+use crate::model::{ActionKind, Passed};
 use crate::settings::Settings;
 use crate::settings::calendar::{Day, Period, When, Zone};
 
@@ -104,7 +104,7 @@ pub struct Held {
     /// In words: which blackout and until when, or when its next window begins.
     pub text: String,
     /// What a glass that is broken now passes by: each blackout that is now, and that it is outside its windows.
-    pub past: Vec<String>,
+    pub past: Vec<Passed>,
 }
 
 /// How a broken glass names a blackout that it passes by.
@@ -113,8 +113,9 @@ pub(crate) fn past(blackout: &Period) -> String {
 }
 
 /// Where every period stands at one moment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Calendar<'a> {
+    now: Timestamp,
     blackouts: Vec<(&'a Period, Stand)>,
     windows: Vec<(&'a Period, Stand)>,
 }
@@ -126,6 +127,7 @@ impl<'a> Calendar<'a> {
             periods.iter().map(|period| (period, stand(period, reading, now))).collect()
         };
         Self {
+            now,
             blackouts: of(&settings.blackout, Reading::Longest),
             windows: of(&settings.window, Reading::Shortest),
         }
@@ -137,9 +139,9 @@ impl<'a> Calendar<'a> {
         &self,
         action: Option<ActionKind>,
         places: &[&str],
-        passed: &[String],
+        passed: &[Passed],
     ) -> Option<Held> {
-        let is_passed = |what: &str| passed.iter().any(|passed| passed == what);
+        let is_passed = |what: &str| passed.iter().any(|passed| passed.passes(what, self.now));
         let mut past_all = Vec::new();
         let mut last: Option<(Timestamp, Option<Timestamp>, &Period)> = None;
         for (period, stand) in self.blackouts.iter().filter(|(period, _)| fits(period, action, places)) {
@@ -148,27 +150,29 @@ impl<'a> Calendar<'a> {
             if is_passed(&name) {
                 continue;
             }
-            past_all.push(name);
+            past_all.push(Passed { what: name, until });
             let end = until.unwrap_or(Timestamp::MAX);
             if last.is_none_or(|(other, ..)| end > other) {
                 last = Some((end, until, period));
             }
         }
         let outside = if is_passed(OUTSIDE) { None } else { self.outside(action, places) };
-        past_all.extend(outside.is_some().then(|| OUTSIDE.to_owned()));
+        if let Some((until, _)) = &outside {
+            past_all.push(Passed { what: OUTSIDE.to_owned(), until: *until });
+        }
         let text = match (last, outside) {
             (Some((_, until, period)), _) => {
                 let until = until.map_or_else(String::new, |until| format!(" until {until:.0}"));
                 format!("blackout {}{until}: {}", period.name, period.words())
             }
-            (None, Some(outside)) => outside,
+            (None, Some((_, outside))) => outside,
             (None, None) => return None,
         };
         Some(Held { text, past: past_all })
     }
 
-    /// Where there are windows for it and none of them is now, when the next one begins.
-    fn outside(&self, action: Option<ActionKind>, places: &[&str]) -> Option<String> {
+    /// Where there are windows for it and none of them is now, when the next one begins, and that in words.
+    fn outside(&self, action: Option<ActionKind>, places: &[&str]) -> Option<(Option<Timestamp>, String)> {
         let mut windows = self.windows.iter().filter(|(period, _)| fits(period, action, places)).peekable();
         windows.peek()?;
         let mut next: Option<(Timestamp, &Period)> = None;
@@ -181,12 +185,13 @@ impl<'a> Calendar<'a> {
                 Stand::Later(_) => {}
             }
         }
-        Some(match next {
+        let text = match next {
             Some((begins, period)) => {
                 format!("{OUTSIDE} until {begins:.0}: {} is {}", period.name, period.words())
             }
             None => format!("{OUTSIDE}, of which none is left"),
-        })
+        };
+        Some((next.map(|(begins, _)| begins), text))
     }
 
     /// When something that is not held back now will be: a job for it has to be begun before.
@@ -194,9 +199,9 @@ impl<'a> Calendar<'a> {
         &self,
         action: Option<ActionKind>,
         places: &[&str],
-        passed: &[String],
+        passed: &[Passed],
     ) -> Option<Timestamp> {
-        let is_passed = |what: &str| passed.iter().any(|passed| passed == what);
+        let is_passed = |what: &str| passed.iter().any(|passed| passed.passes(what, self.now));
         let blackouts = self.blackouts.iter().filter(|(period, _)| fits(period, action, places));
         let begins =
             blackouts.filter(|(period, _)| !is_passed(&past(period))).filter_map(|(_, stand)| match stand {
@@ -382,7 +387,8 @@ mod tests {
         assert_eq!(held(&settings), None);
         let unknown = Calendar::at(&settings, now).held(None, &["prod"], &[]);
         let all = ["blackout sale", "blackout freeze"];
-        assert_eq!(unknown.unwrap().past, all, "what nobody knows may be what is meant");
+        let past: Vec<String> = unknown.unwrap().past.into_iter().map(|it| it.what).collect();
+        assert_eq!(past, all, "what nobody knows may be what is meant");
         settings.blackout.clear();
         settings.window =
             vec![named("once", r#""zone":"UTC","starts":"2026-12-01T00:00","ends":"2026-12-02T00:00""#)];
@@ -440,14 +446,16 @@ mod tests {
         };
         let calendar = Calendar::at(&settings, now);
         let held = |passed: &[&str]| {
-            let passed: Vec<String> = passed.iter().map(|&it| it.to_owned()).collect();
-            calendar.held(None, &[], &passed).map(|held| held.past)
+            let passed: Vec<Passed> =
+                passed.iter().map(|&it| Passed { what: it.to_owned(), until: None }).collect();
+            let held = calendar.held(None, &[], &passed)?;
+            Some(held.past.into_iter().map(|it| it.what).collect::<Vec<_>>())
         };
         assert_eq!(held(&[]).unwrap(), ["blackout sale", OUTSIDE]);
         assert_eq!(held(&["blackout sale"]).unwrap(), [OUTSIDE]);
         assert_eq!(held(&["blackout night", OUTSIDE]).unwrap(), ["blackout sale"]);
         assert_eq!(held(&["blackout sale", OUTSIDE]), None);
-        let all = ["blackout sale".to_owned(), OUTSIDE.to_owned()];
+        let all = ["blackout sale", OUTSIDE].map(|it| Passed { what: it.to_owned(), until: None });
         assert_eq!(
             calendar.next(None, &[], &all),
             Some(at("2026-12-05T22:00:00Z")),

@@ -11,7 +11,7 @@ use crate::assessment::Assessment;
 use crate::calendar::{Calendar, Held};
 use crate::connected_agents::ConnectedAgents;
 use crate::model::{
-    ActionKind, Agent, Agents, Approval, Cluster, Incident, Job, Mode, Pause, Plan, Scope, Versioned,
+    ActionKind, Agent, Agents, Approval, Cluster, Incident, Job, Mode, Passed, Pause, Plan, Scope, Versioned,
 };
 use crate::quorum;
 use crate::settings::Settings;
@@ -126,7 +126,7 @@ impl<'a> Snapshot<'a> {
         &self,
         action: Option<ActionKind>,
         incident: &Incident,
-        passed: &[String],
+        passed: &[Passed],
     ) -> Option<Held> {
         if !self.settings.has_calendar() {
             return None;

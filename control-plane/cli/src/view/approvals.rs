@@ -68,6 +68,9 @@ pub fn show(view: &View, detail: &ApprovalDetail) -> String {
         }
         _ => {}
     }
+    if approval.state == "pending" || (approval.state == "approved" && approval.used_by.is_none()) {
+        layout.fact("now", &incident.reason);
+    }
     add_words(&mut layout, view, approval);
     layout.fact("reason", &approval.reason);
     layout.fact("job", approval.used_by.as_deref().unwrap_or_default());

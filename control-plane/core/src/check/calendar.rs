@@ -6,7 +6,7 @@ use jiff::civil::DateTime;
 
 use super::permission::is_meant;
 use super::{Violations, require};
-use crate::model::{Approval, ApprovalState, Plan};
+use crate::model::{Approval, ApprovalState, Passed, Plan};
 use crate::settings::calendar::{Day, Period};
 use crate::snapshot::Snapshot;
 
@@ -22,7 +22,7 @@ pub(super) fn require_time(
     if settings.window.is_empty() && settings.blackout.is_empty() {
         return;
     }
-    let passed: Vec<&String> = if plan.needs_approval {
+    let passed: Vec<&Passed> = if plan.needs_approval {
         let broken = snapshot.approvals.iter().filter(|it| passes(&it.doc, plan, now));
         broken.filter_map(|it| it.doc.broken_glass.as_ref()).flat_map(|it| &it.past).collect()
     } else {
@@ -31,10 +31,12 @@ pub(super) fn require_time(
     let meant = |period: &&Period| is_meant(plan, places, &period.actions, &period.clusters);
     for period in settings.blackout.iter().filter(meant) {
         let name = format!("blackout {}", period.name);
-        require(found, 10, passed.contains(&&name) || !shows(period, now), || format!("{name} is now"));
+        let is_passed = passed.iter().any(|it| it.what == name && it.until.is_none_or(|until| until > now));
+        require(found, 10, is_passed || !shows(period, now), || format!("{name} is now"));
     }
     let mut windows = settings.window.iter().filter(meant).peekable();
-    if windows.peek().is_some() && passed.iter().all(|it| *it != "outside its windows") {
+    let outside = |it: &&Passed| it.what == "outside its windows" && it.until.is_none_or(|until| until > now);
+    if windows.peek().is_some() && !passed.iter().any(outside) {
         require(found, 10, windows.any(|period| shows(period, now)), || {
             "none of its windows is now".to_owned()
         });

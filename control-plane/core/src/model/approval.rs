@@ -83,11 +83,27 @@ pub struct BrokenGlass {
     pub at: Timestamp,
     /// Why; never empty.
     pub reason: String,
-    /// What it passes by: the blackouts that were then (`blackout NAME`), and that it was `outside its windows`. No other ones.
+    /// What it passes by: the blackouts that were then, and that it was outside its windows. Nothing that comes later.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub past: Vec<String>,
+    pub past: Vec<Passed>,
     /// That another person looked at it afterwards; `None` until somebody did.
     pub review: Option<Review>,
+}
+
+/// A blackout that was then, or that it was outside its windows, which somebody passes by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passed {
+    /// `blackout NAME`, or `outside its windows`.
+    pub what: String,
+    /// When that ends; one that comes back later is not passed by. `None`: it lasts longer than the approval.
+    pub until: Option<Timestamp>,
+}
+
+impl Passed {
+    /// Does it still pass this by?
+    pub fn passes(&self, what: &str, now: Timestamp) -> bool {
+        self.what == what && self.until.is_none_or(|until| now < until)
+    }
 }
 
 /// A look back at a broken glass, which closes it.

@@ -25,7 +25,7 @@ pub use agent::{
     Agent, AgentKind, JoinTokenRecord, JoinTokenState, MAX_AGENT_NAME, PodOrigin, TokenEnd, WatchedRoot,
 };
 pub use agents::{Agents, RevokedMark};
-pub use approval::{Approval, ApprovalState, BrokenGlass, Review, Word};
+pub use approval::{Approval, ApprovalState, BrokenGlass, Passed, Review, Word};
 pub use audit::{AuditDraft, AuditRow, GENESIS};
 pub use changes::{ChangeSet, Removed, SharedAgent, Versioned};
 pub use cluster::{Cluster, ClusterIdentity, Mode};

@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::record::Record;
-use crate::model::{Approval, ChangeSet, Incident, Job, RefusedEviction, Versioned};
+use crate::model::{Approval, ChangeSet, Incident, Job, Pause, RefusedEviction, Versioned};
 use crate::settings::{SELDOM, Settings, later, millis};
 use crate::snapshot::Snapshot;
 
@@ -36,7 +36,20 @@ pub fn jumped(s: &Snapshot<'_>, by: SignedDuration, now: Timestamp) -> ChangeSet
     for job in s.jobs.iter().filter(|job| !job.doc.state.is_final()) {
         record.job(job, moved(&job.doc, by));
     }
+    let ends = |pause: &Pause| pause.until.is_some() || pause.beneath.is_some();
+    for pause in s.pauses.iter().filter(|pause| ends(&pause.doc)) {
+        record.changes.pauses.push(Versioned { version: pause.version, doc: shifted(&pause.doc, by) });
+    }
     record.changes
+}
+
+fn shifted(pause: &Pause, by: SignedDuration) -> Pause {
+    Pause {
+        since: later(pause.since, by),
+        until: pause.until.map(|until| later(until, by)),
+        beneath: pause.beneath.as_deref().map(|beneath| Box::new(shifted(beneath, by))),
+        ..pause.clone()
+    }
 }
 
 /// The wait of an incident that lies further ahead than any can.

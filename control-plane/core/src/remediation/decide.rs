@@ -25,10 +25,10 @@ pub fn decide(
     held: Option<&Held>,
     now: Timestamp,
 ) -> Result<ChangeSet, DecideError> {
-    // Approved and held back, there is a glass to break still; and what was not begun yet can be denied.
+    // Approved and held back, there is a glass to break still, once; and what was not begun yet can be denied.
     let is_unused = approval.doc.covers(&plan.digest, now);
     let takes = match answer.decision {
-        Decision::Approve => answer.breaks_glass && held.is_some(),
+        Decision::Approve => answer.breaks_glass && held.is_some() && approval.doc.broken_glass.is_none(),
         Decision::Deny => true,
     };
     if !(is_unused && takes) {
@@ -55,7 +55,10 @@ pub fn decide(
             Given::Alone => {
                 let missing = quorum::missing(&decided.needs, &decided.given);
                 let others = (!missing.is_empty()).then(|| format!("{} was needed", quorum::words(&missing)));
-                let past = held.map(|held| format!("past {}: {}", held.past.join(", "), held.text));
+                let past = held.map(|held| {
+                    let names: Vec<&str> = held.past.iter().map(|it| it.what.as_str()).collect();
+                    format!("past {}: {}", names.join(", "), held.text)
+                });
                 let broken: Vec<String> = others.into_iter().chain(past).collect();
                 let broken = broken.join("; ");
                 audit("approval.glass_broken", format!("{broken}; {subject}"));
@@ -66,15 +69,17 @@ pub fn decide(
                 let left = quorum::words(&quorum::missing(&decided.needs, &decided.given));
                 audit("approval.word_given", format!("{subject}; still needed: {left}"));
                 after.note(now, format!("approved {said}; still needed: {left}"));
-                let reason = decided.waits_for(&plan.summary);
+                let reason = decided.waits_for(&plan.summary, held.map(|held| held.text.as_str()));
                 transition(&mut after, IncidentState::WaitingApproval, &reason, now);
             }
         },
         Decision::Deny => {
             decided.state = ApprovalState::Denied;
+            let before = approval.doc.decided_by.as_ref().map(|by| format!("; approved before by {by}"));
+            let before = before.unwrap_or_default();
             settle(&mut decided, answer.by.to_owned(), answer.reason, now);
-            audit("approval.denied", subject);
-            let reason = format!("denied {said}; nothing was changed");
+            audit("approval.denied", format!("{subject}{before}"));
+            let reason = format!("denied {said}; nothing was changed{before}");
             if plan.requested_by == NIMBUS {
                 after.denied_digest = Some(plan.digest.clone());
                 transition(&mut after, IncidentState::Escalated, &reason, now);
@@ -130,9 +135,7 @@ fn given(
         }
         let approved = std::mem::replace(&mut approval.state, ApprovalState::Approved);
         let (at, reason) = (now, answer.reason.to_owned());
-        // What another one has passed by before stays passed by.
-        let before = approval.broken_glass.take().map(|before| before.past).unwrap_or_default();
-        let past = before.into_iter().chain(held.map(|held| held.past.clone()).unwrap_or_default()).collect();
+        let past = held.map(|held| held.past.clone()).unwrap_or_default();
         approval.broken_glass = Some(BrokenGlass { by: by.clone(), at, reason, past, review: None });
         // Who approved it before stays who did; the glass has its own name.
         if approved == ApprovalState::Pending {

@@ -1,6 +1,6 @@
 //! Decides what is written when a person pauses Nimbus in a cluster or the whole fleet, and when one lets it go on.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::record::Record;
 use crate::model::{ChangeSet, Cluster, Pause, Removed, Versioned};
@@ -32,6 +32,7 @@ impl PauseOrder<'_> {
             reason: reason.to_owned(),
             since: now,
             until: self.until,
+            beneath: None,
         }
     }
 
@@ -49,9 +50,11 @@ pub fn pause(pauses: &[Versioned<Pause>], order: PauseOrder<'_>, now: Timestamp)
     let mut pause = order.pause(now);
     let found = order.in_force(pauses);
     let before = match found {
-        Some(found) if !found.doc.ends_before(order.until) => return record.changes,
+        Some(found) if !found.doc.ends_before(order.until) || is_same(&found.doc, &pause) => {
+            return record.changes;
+        }
         Some(found) => {
-            pause.since = found.doc.since;
+            pause.beneath = Some(Box::new(Pause { beneath: None, ..found.doc.clone() }));
             format!(", which {} had paused{}", found.doc.by, until(found.doc.until))
         }
         None => String::new(),
@@ -61,6 +64,17 @@ pub fn pause(pauses: &[Versioned<Pause>], order: PauseOrder<'_>, now: Timestamp)
     let version = found.map_or(0, |found| found.version);
     record.changes.pauses.push(Versioned { version, doc: pause });
     record.changes
+}
+
+/// How much later the same order of the same person may end to be the same one, sent again.
+const SENT_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// Is it the order that is in force, sent again?
+fn is_same(before: &Pause, order: &Pause) -> bool {
+    let ends = before.until.zip(order.until);
+    before.by == order.by
+        && before.reason == order.reason
+        && ends.is_some_and(|(before, order)| order.duration_since(before) < SENT_AGAIN)
 }
 
 /// Ends those whose time is over.
@@ -83,15 +97,23 @@ pub fn resume(pauses: &[Versioned<Pause>], order: PauseOrder<'_>, now: Timestamp
     let mut record = Record::new(now);
     if let Some(found) = order.in_force(pauses) {
         let pause = &found.doc;
+        let beneath = pause.beneath.as_deref().filter(|it| it.until.is_some_and(|until| now < until));
+        let still = beneath.map(|it| format!("; {} has paused it{} still", it.by, until(it.until)));
         let text = format!(
-            "resumed {}, which {} paused at {:.0}{}",
+            "resumed {}, which {} paused at {:.0}{}{}",
             pause.what(),
             pause.by,
             pause.since,
-            because(order.reason)
+            because(order.reason),
+            still.unwrap_or_default()
         );
         record.audit_by(order.by, "autonomous.resumed", &subject(pause), &pause.cluster, text);
-        record.changes.removed.push(Removed::of(found));
+        match beneath {
+            None => record.changes.removed.push(Removed::of(found)),
+            Some(beneath) => {
+                record.changes.pauses.push(Versioned { version: found.version, doc: beneath.clone() });
+            }
+        }
     }
     record.changes
 }

@@ -218,6 +218,12 @@ impl<'p> Pass<'p, '_> {
             self.expire_approvals("the settings need the words of others now");
             live = None;
         }
+        // A glass has one review, and passes by what was then: what began since is asked for anew, with a glass of its own.
+        let is_past = |approval: &Approval| approval.broken_glass.is_some();
+        if matches!(blocked, Some(Blocked::Calendar(_))) && live.is_some_and(is_past) {
+            self.expire_approvals("a blackout or the end of a window came since its glass was broken");
+            live = None;
+        }
         if let Some(approval) = live.filter(|a| a.covers(&plan.digest, self.now)) {
             self.after.approval_id = Some(approval.id);
             let by = approval.decided_by.clone().unwrap_or_default();
@@ -239,13 +245,20 @@ impl<'p> Pass<'p, '_> {
         }
     }
 
-    /// Says whose word it waits for, and what of windows and blackouts holds it back beside: whoever approves has to know.
+    /// Says whose word it waits for.
     fn wait_for(&mut self, approval: &Approval, plan: &Plan, blocked: Option<&Blocked>) {
         self.after.approval_id = Some(approval.id);
-        let mut reason = approval.waits_for(&plan.summary);
-        if let Some(Blocked::Calendar(held)) = blocked {
-            reason = format!("{reason}; {held}; `--break-glass` passes it by");
-        }
+        let held = match blocked {
+            Some(Blocked::Calendar(held)) => Some(held.as_str()),
+            Some(
+                Blocked::NeedsOperator(_)
+                | Blocked::Temporary(_)
+                | Blocked::TriesUsed(_)
+                | Blocked::AttemptsExhausted(_),
+            )
+            | None => None,
+        };
+        let reason = approval.waits_for(&plan.summary, held);
         transition(&mut self.after, IncidentState::WaitingApproval, &reason, self.now);
     }
 

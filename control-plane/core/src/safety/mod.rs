@@ -11,13 +11,14 @@ mod hours;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ids::JobId;
 
 use crate::calendar::Calendar;
 use crate::causes::storm;
-use crate::model::{ActionKind, Agent, Approval, Incident, Pause, Plan, Scope};
+use crate::model::{ActionKind, Agent, Approval, Incident, Passed, Pause, Plan, Scope};
 use crate::remedies::{self, NIMBUS};
+use crate::settings::later;
 use crate::snapshot::Snapshot;
 
 pub(crate) use attempts::refusals;
@@ -25,6 +26,9 @@ pub use attempts::{Attempts, Subject, Tried};
 pub(crate) use caps::Room;
 pub(crate) use hours::{HOURLY_BUDGET, Hours};
 pub use hours::{Pace, paces};
+
+/// So long before a window ends or a blackout begins nothing is begun any more: it would hardly come to its agent.
+const LEAST_LEFT: SignedDuration = SignedDuration::from_secs(10);
 
 /// By cluster UID why nothing automatic runs there now.
 pub(crate) type Storms = BTreeMap<String, String>;
@@ -153,6 +157,14 @@ pub(crate) fn review(
         })
         .or_else(|| paused(scope, snapshot).map(Blocked::Temporary))
         .or_else(|| held_by_calendar(plan, incident, snapshot, &pass.calendar, now).map(Blocked::Calendar))
+        .or_else(|| {
+            let before = must_begin_before(plan, incident, snapshot, pass, now)?;
+            (before < later(now, LEAST_LEFT)).then(|| {
+                Blocked::Calendar(format!(
+                    "too late to begin: its window ends or a blackout begins at {before:.0}"
+                ))
+            })
+        })
         .or_else(|| blocked_by_storm(plan, snapshot, &pass.storms))
         .or_else(|| back_off(plan, incident, snapshot, &pass.tried, now))
         .or_else(|| {
@@ -188,7 +200,7 @@ pub(crate) fn paused(scope: &Scope, snapshot: &Snapshot<'_>) -> Option<String> {
 }
 
 /// What a broken glass of the plan's approval passes by.
-fn passed(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>, now: Timestamp) -> Vec<String> {
+fn passed(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>, now: Timestamp) -> Vec<Passed> {
     if !plan.needs_approval || !snapshot.settings.has_calendar() {
         return Vec::new();
     }

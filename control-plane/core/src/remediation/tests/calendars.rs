@@ -137,7 +137,9 @@ fn who_breaks_the_glass_with_a_reason_passes_it_by_and_leaves_a_review() {
     let row = lab.audit.iter().find(|row| row.draft.action == "approval.glass_broken").unwrap();
     assert!(row.draft.detail.starts_with("past blackout sale: blackout sale until "), "{}", row.draft.detail);
     let broken = lab.approvals.values().next().unwrap().doc.broken_glass.clone().unwrap();
-    assert_eq!((broken.past, broken.review), (vec!["blackout sale".to_owned()], None));
+    let until = lab.now + SignedDuration::from_secs(600);
+    assert_eq!(broken.past, [Passed { what: "blackout sale".to_owned(), until: Some(until) }]);
+    assert!(broken.review.is_none());
 }
 
 #[test]
@@ -186,13 +188,27 @@ fn a_glass_passes_by_what_was_then_and_nothing_that_came_later() {
         vec![Quorum { actions: Vec::new(), clusters: Vec::new(), groups: vec![vec!["oncall".into()]] }];
     lab.settings.blackout = vec![once(&lab, "month-end", 60, 600)];
     lab.settle();
+    // Else it would go out at once.
+    let held = super::paused::pause(&mut lab, false, "");
     lab.answer(&breaks("eve", "nobody answers")).unwrap();
+    assert!(held && lab.settle().is_empty());
+    super::paused::resume(&mut lab, false);
     let before = lab.approvals.values().next().unwrap().doc.broken_glass.clone().unwrap();
     assert!(before.past.is_empty());
-    lab.pass(60);
+    // Nothing goes out so shortly before it.
+    lab.pass(51);
     assert!(lab.settle().is_empty(), "nobody said a word about the end of the month");
-    lab.answer(&breaks("eve", "and nobody can pay")).unwrap();
+    lab.pass(9);
+    assert!(lab.settle().is_empty());
+    assert_eq!(
+        lab.open(IncidentKind::RolloutStuck).state,
+        IncidentState::WaitingApproval,
+        "it is asked for anew"
+    );
+    lab.answer(&breaks("bob", "and nobody can pay")).unwrap();
     assert_eq!(lab.settle().len(), 1);
+    let owed = lab.approvals.values().filter_map(|it| it.doc.broken_glass.as_ref()).map(|it| it.by.as_str());
+    assert_eq!(owed.collect::<std::collections::BTreeSet<_>>(), ["bob", "eve"].into(), "each owes a review");
 
     // In one blackout, and another follows before anything could be done.
     let mut lab = stuck_rollout();
@@ -202,6 +218,23 @@ fn a_glass_passes_by_what_was_then_and_nothing_that_came_later() {
     lab.pass(60);
     assert!(lab.settle().is_empty());
     assert!(reason(&lab, IncidentKind::RolloutStuck).contains("blackout backup"));
+
+    // The same one, a night later.
+    let mut lab = stuck_rollout();
+    let at = |seconds| Some(TimeZone::UTC.to_datetime(lab.now + SignedDuration::from_secs(seconds)).time());
+    let nights =
+        Period { starts: None, ends: None, from: at(-60), to: at(600), ..once(&lab, "nights", 0, 1) };
+    lab.settings.blackout = vec![nights];
+    lab.settings.approval_ttl_s = 7 * 86_400;
+    lab.settle();
+    super::paused::pause(&mut lab, false, "");
+    lab.answer(&breaks("eve", "nobody can pay")).unwrap();
+    lab.pass(86_400);
+    super::paused::resume(&mut lab, false);
+    assert!(lab.settle().is_empty(), "that was yesterday's night");
+    let plan = lab.plans.values().next().unwrap().doc.clone();
+    let found = check::check(&plan, &lab.snapshot(), lab.now);
+    assert!(found.iter().any(|it| it.invariant == 10), "{found:?}");
 }
 
 #[test]
@@ -306,8 +339,9 @@ fn a_glass_that_was_broken_for_another_plan_or_by_who_ordered_it_passes_nothing(
     let good = lab.approvals[&id].clone();
     let plan = lab.plans[&good.doc.plan_id.to_string()].doc.clone();
     assert!(check::check(&plan, &lab.snapshot(), lab.now).iter().all(|it| it.invariant != 10));
-    let changes: [fn(&mut Approval); 7] = [
-        |it| it.broken_glass.as_mut().unwrap().past = vec!["blackout another".to_owned()],
+    let changes: [fn(&mut Approval); 8] = [
+        |it| it.broken_glass.as_mut().unwrap().past[0].what = "blackout another".to_owned(),
+        |it| it.broken_glass.as_mut().unwrap().past[0].until = Some(Timestamp::UNIX_EPOCH),
         |it| it.plan_digest = "00".repeat(32),
         |it| it.state = ApprovalState::Pending,
         |it| it.used_by = Some("job_00000000000000000000000000000001".parse().unwrap()),
@@ -338,11 +372,11 @@ fn an_order_of_a_person_is_refused_with_the_blackout() {
 #[test]
 fn a_job_that_is_under_way_when_a_blackout_begins_is_finished() {
     let mut lab = crash_loop();
-    lab.settings.blackout = vec![once(&lab, "sale", 5, 600)];
+    lab.settings.blackout = vec![once(&lab, "sale", 15, 600)];
     let jobs = lab.settle();
     assert_eq!(jobs.len(), 1);
     lab.apply(&jobs[0]);
-    lab.pass(10);
+    lab.pass(20);
     assert!(lab.settle().is_empty());
     assert!(lab.report(&jobs[0], v1::job_report::Phase::Succeeded, "", ""));
 }

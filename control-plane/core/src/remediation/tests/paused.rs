@@ -210,6 +210,45 @@ fn who_pulls_the_kill_switch_in_a_maintenance_is_not_let_down_by_its_end() {
 }
 
 #[test]
+fn who_lets_the_longer_one_go_on_does_not_end_the_maintenance_beneath() {
+    let mut lab = crash_loop();
+    maintain(&mut lab, "ann", Some(600));
+    maintain(&mut lab, "bob", None);
+    resume(&mut lab, false);
+    assert!(lab.settle().is_empty());
+    let reason = lab.open(IncidentKind::PodCrashLoop).reason.clone();
+    assert!(reason.contains("ann paused"), "{reason}");
+    lab.pass(600);
+    assert_eq!(lab.settle().len(), 1);
+}
+
+#[test]
+fn the_same_order_sent_again_changes_nothing() {
+    let mut lab = crash_loop();
+    assert!(maintain(&mut lab, "ann", Some(600)));
+    lab.pass(30);
+    assert!(!maintain(&mut lab, "ann", Some(600)));
+    assert!(maintain(&mut lab, "ann", Some(1_200)), "that lasts longer");
+}
+
+/// Two hours are two hours, whatever the clock is set to meanwhile.
+#[test]
+fn a_clock_that_jumps_ends_no_maintenance() {
+    let mut lab = crash_loop();
+    maintain(&mut lab, "ann", Some(600));
+    lab.settle();
+    let by = jiff::SignedDuration::from_hours(3);
+    lab.now += by;
+    let changes = lab.look(|s| remediation::jumped(s, by, lab.now));
+    lab.commit(changes);
+    lab.pass(599);
+    assert!(lab.settle().is_empty());
+    lab.pass(1);
+    lab.settle();
+    assert!(lab.pauses.is_empty());
+}
+
+#[test]
 fn a_maintenance_does_not_shorten_a_pause() {
     for lasting in [None, Some(600)] {
         let mut lab = crash_loop();

@@ -84,20 +84,21 @@ fn is_recorded(approval: &Approval, answer: OperatorAnswer<'_>, held: Option<&He
     };
     let same_plan = answer.digest.is_none_or(|digest| digest == approval.plan_digest);
     let by = answer.by.name();
-    let own_glass = approval.broken_glass.as_ref().is_some_and(|broken| broken.by == by);
-    if answer.breaks_glass {
-        // What came since has a glass of its own.
-        return own_glass && held.is_none() && approval.state == state && same_plan;
-    }
-    let decided = approval.state == state && approval.decided_by.as_deref() == Some(by) && !own_glass;
-    let stands = match approval.state {
-        ApprovalState::Pending => now < approval.expires_at,
-        ApprovalState::Approved => true,
-        ApprovalState::Denied | ApprovalState::Expired => false,
+    let glass = approval.broken_glass.as_ref();
+    let word = approval.given.iter().any(|word| word.by == by);
+    let own = approval.decided_by.as_deref() == Some(by);
+    let is_recorded = match answer.decision {
+        Decision::Deny => approval.state == state && own,
+        // The last word that was missing breaks nothing where nothing holds it back.
+        Decision::Approve if answer.breaks_glass => {
+            let alone = glass.map_or(word, |broken| broken.by == by);
+            approval.state == state && alone && held.is_none()
+        }
+        Decision::Approve => match approval.state {
+            ApprovalState::Pending => word && now < approval.expires_at,
+            ApprovalState::Approved => word || own,
+            ApprovalState::Denied | ApprovalState::Expired => false,
+        },
     };
-    let given = answer.decision == Decision::Approve
-        && stands
-        && !own_glass
-        && approval.given.iter().any(|word| word.by == by);
-    (decided || given) && same_plan
+    is_recorded && same_plan
 }

@@ -171,6 +171,7 @@ fn still_needed(approval: &model::Approval) -> String {
 fn broken_glass(broken: &model::BrokenGlass) -> api::BrokenGlass {
     let model::BrokenGlass { by, at, reason, past, review } = broken.clone();
     let review = review.map(|model::Review { by, at, note }| api::GlassReview { by, at, note });
+    let past = past.into_iter().map(|it| it.what).collect();
     api::BrokenGlass { by, at, reason, past, review }
 }
 
