@@ -244,6 +244,13 @@ fn files_of_the_nodes_are_refused_in_a_namespace_that_enforces_pod_security() {
 #[test]
 fn every_value_that_pod_security_refuses_is_refused_where_its_level_is_enforced() {
     let of_both = REFUSED_BY_POD_SECURITY.iter().copied().chain([
+        (
+            r"podAnnotations.container\.apparmor\.security\.beta\.kubernetes\.io/x=unconfined",
+            "podAnnotations",
+            true,
+        ),
+        ("podSecurityContext.runAsUser=0", "podSecurityContext.runAsUser", false),
+        ("podSecurityContext.sysctls={a}", "podSecurityContext.sysctls", true),
         ("securityContext.procMount=Unmasked", "securityContext.procMount", true),
         ("podSecurityContext.windowsOptions.hostProcess=true", "podSecurityContext.windowsOptions", true),
         ("securityContext.capabilities=x", "securityContext.capabilities.drop", false),

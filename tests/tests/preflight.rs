@@ -210,6 +210,14 @@ async fn stopped(cluster: &Cluster, operator: &Operator, config: &str) {
         said.contains("no StorageClass is the default one") && said.contains("--skip-preflight"),
         "{said}"
     );
+    // The plan makes the namespaces so that they take no pod which mounts something of its node.
+    let more = operator.file("more.yaml", "hostAccess:\n  units: true\n").unwrap();
+    let more = format!("extra.agent_values={more}");
+    words.extend(["--answer", &more]);
+    let output = operator.run(&words, &[("KUBECONFIG", config)]).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("nimbus-system is made so that it enforces restricted"), "{said}");
     let namespaces = cluster.kubectl(&["get", "namespaces", "-o", "name"]).await.unwrap();
     assert!(!namespaces.contains("nimbus") && !out.join("state.json").exists(), "{namespaces}");
 }

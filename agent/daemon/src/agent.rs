@@ -297,6 +297,7 @@ fn watch_host(
     ));
     parts.spawn(units::run(units::Watch {
         bus: shared.units.clone(),
+        is_in_pod: shared.is_in_pod,
         required: config.system_bus.as_ref().is_some_and(|bus| bus.required),
         data_dir: config.data_dir.clone(),
         policy: shared.policy.clone(),

@@ -113,11 +113,13 @@
 
 {{- define "nimbus-agent.check.hostAccess" -}}
 {{- if .Values.hostAccess.units -}}
-{{- range $name, $context := dict "podSecurityContext" .Values.podSecurityContext "securityContext" .Values.securityContext -}}
-{{- if and (hasKey $context "runAsUser") (eq (include "nimbus-agent.number" $context.runAsUser) "0") -}}
-{{- include "nimbus-agent.wrong" (list (printf "%s.runAsUser" $name) "another user than root, as hostAccess.units mounts the nodes' system bus, which does for root whatever it is told" "0"
+{{- /* The container's own user stands before its pod's. */ -}}
+{{- $own := not (kindIs "invalid" .Values.securityContext.runAsUser) -}}
+{{- $user := ternary .Values.securityContext.runAsUser .Values.podSecurityContext.runAsUser $own -}}
+{{- if and (not (kindIs "invalid" $user)) (eq (include "nimbus-agent.number" $user) "0") -}}
+{{- include "nimbus-agent.wrong" (list (ternary "securityContext.runAsUser" "podSecurityContext.runAsUser" $own)
+  "another user than root, as hostAccess.units mounts the nodes' system bus, which does for root whatever it is told" "0"
   "leave it out: nobody (65534), whom every node knows, reads the units") -}}
-{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $seen := list -}}

@@ -56,7 +56,8 @@ The ConfigMap that stops the agents goes by the DaemonSet's name: under another 
 {{- define "nimbus-agent.asks" -}}
 {{- $named := dict -}}
 {{- with include "nimbus-agent.leaseNamespace" . -}}
-{{- if ne . "kube-system" -}}{{- $_ := set $named . "lease.namespace" -}}{{- end -}}
+{{- /* That of the release is made with it, or there. */ -}}
+{{- if not (has . (list "kube-system" $.Release.Namespace)) -}}{{- $_ := set $named . "lease.namespace" -}}{{- end -}}
 {{- end -}}
 {{- $off := eq (toString .Values.acting.checkCluster) "false" -}}
 {{- if not $off -}}

@@ -57,7 +57,7 @@ pods. What the chart itself renders is taken by both. Rules that releases loosen
   "net.ipv4.tcp_keepalive_probes" "net.ipv4.tcp_keepalive_time" "net.ipv4.tcp_notsent_lowat" "net.ipv4.tcp_rmem"
   "net.ipv4.tcp_slow_start_after_idle" "net.ipv4.tcp_syncookies" "net.ipv4.tcp_wmem" -}}
 {{- range ternary $pod.sysctls list (kindIs "slice" $pod.sysctls) -}}
-{{- if not (has .name $sysctls) -}}{{- $baseline = append $baseline "podSecurityContext.sysctls" -}}{{- end -}}
+{{- if not (and (kindIs "map" .) (has (index (ternary . dict (kindIs "map" .)) "name") $sysctls)) -}}{{- $baseline = append $baseline "podSecurityContext.sysctls" -}}{{- end -}}
 {{- end -}}
 {{- range $annotation, $profile := .Values.podAnnotations -}}
 {{- if hasPrefix "container.apparmor.security.beta.kubernetes.io/" $annotation -}}

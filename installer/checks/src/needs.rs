@@ -36,6 +36,10 @@ pub struct Needs {
     pub control_plane_excess: Vec<Excess>,
     /// What the agents ask for of that.
     pub agent_excess: Vec<Excess>,
+    /// Do values keep the control plane's chart from looking at its namespace?
+    pub control_plane_unasked: bool,
+    /// Do they keep the agents' chart from looking at namespaces?
+    pub agents_unasked: bool,
     /// The names of the Services of type LoadBalancer.
     pub balanced: Vec<String>,
     /// The Secrets that a person makes.
@@ -80,6 +84,11 @@ pub enum Place {
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
+/// What both charts write where values keep them from asking the cluster.
+fn is_unasked(document: &Value) -> bool {
+    document["metadata"]["annotations"]["nimbus.dev/namespaces-checked"] == "false"
+}
+
 /// Where the agents elect the one that watches, unless a value says another place.
 pub const DEFAULT_LEASES: &str = "kube-system";
 
@@ -103,6 +112,8 @@ impl Default for Needs {
             volumes: vec![Class::Default],
             control_plane_excess: Vec::new(),
             agent_excess: Vec::new(),
+            control_plane_unasked: false,
+            agents_unasked: false,
             balanced: Vec::new(),
             secrets: Vec::new(),
             control_plane: Request { milli_cpu: 100, memory: 128 << 20 },
@@ -130,6 +141,8 @@ impl Needs {
             volumes: Vec::new(),
             control_plane_excess: Vec::new(),
             agent_excess: Vec::new(),
+            control_plane_unasked: false,
+            agents_unasked: false,
             balanced: Vec::new(),
             secrets: Vec::new(),
             control_plane: Request::default(),
@@ -182,6 +195,7 @@ impl Needs {
                 let pod = &spec["template"]["spec"];
                 self.control_plane = request(pod);
                 self.control_plane_excess.extend(excess(&spec["template"]));
+                self.control_plane_unasked = is_unasked(document);
                 self.replicas = spec["replicas"].as_u64().unwrap_or(1);
             }
             // The backups on a schedule.
@@ -193,6 +207,7 @@ impl Needs {
                 let pod = &spec["template"]["spec"];
                 self.agent = request(pod);
                 self.agent_excess.extend(excess(&spec["template"]));
+                self.agents_unasked = is_unasked(document);
             }
             // The chart of the agents calls what it gives them so, and nothing else.
             "ClusterRole" | "Role" => {

@@ -254,6 +254,15 @@ fn act(host: &Host, operator: &Operator) -> anyhow::Result<()> {
         host.shell(line)?;
     }
     operator.wait_for_agent("what it may do", |agent| agent["allowed_actions"][0] == "restore_file")?;
+    // The socket of a container runtime, as one that is installed later makes it: by it whoever reaches it is root.
+    let pid = host.run(&["systemctl", "show", "--property", "MainPID", "--value", AGENT])?;
+    let seen = host.shell(&format!(
+        "touch /run/docker.sock; ls /proc/{pid}/root/run/docker.sock /proc/{pid}/root/run/dbus 2>/dev/null; rm /run/docker.sock"
+    ))?;
+    anyhow::ensure!(
+        !seen.contains("docker") && seen.contains("system_bus_socket"),
+        "of /run it sees: {seen}"
+    );
     let drift = operator.wait_for_drift(&["waiting_approval"])?;
     let id = drift["id"].as_str().context("an id")?;
     operator.nimbus(&["drift", "fix", id])?;

@@ -42,9 +42,9 @@ const STAND_IN: &str = "stand-in.service";
 const FILES: &str = "/etc/systemd/system";
 /// What an administrator allows.
 const POLICY: &str = "units = [\"shop.service\", \"queue.service\", \"nightly.service\", \"cranky.service\", \"first.service\", \"hangs.service\"]\n";
-/// The example of a rule for polkit.
 /// In the copy of the example, and not on the host.
 const FREE: &str = "not-installed.service";
+/// The example of a rule for polkit.
 const EXAMPLE: &str = "/usr/share/doc/nimbus-agent/units.rules";
 /// Where polkit's own rule is, as the example says.
 const RULE: &str = "/etc/polkit-1/rules.d/60-nimbus-agent.rules";
@@ -173,6 +173,18 @@ fn and_no_more(host: &Host) -> anyhow::Result<()> {
         format!("runuser -u {AGENT} -- systemd-run --no-ask-password --unit={FREE} /bin/true 2>&1 || true");
     let said = host.shell(&transient)?;
     anyhow::ensure!(said.contains("authentication"), "the agent's user may start a transient unit: {said}");
+    // This host's systemd says nothing of a transient unit to polkit; newer ones (from 257 on) say unit and verb, as for an installed one.
+    let polkit_says = |text: &str| {
+        host.shell(&format!(
+            "pkcheck --process $(systemctl show --property MainPID --value {AGENT}.service) \
+             --action-id org.freedesktop.systemd1.manage-units --detail unit {FREE} --detail verb start \
+             --detail polkit.message \"{text}\" --detail polkit.gettext_domain systemd >/dev/null 2>&1; echo $?"
+        ))
+    };
+    let installed = polkit_says("Authentication is required to start '\\$(unit)'.")?;
+    anyhow::ensure!(installed.trim() == "0", "polkit does not let through an installed unit: {installed}");
+    let transient = polkit_says("Authentication is required to start transient unit '\\$(unit)'.")?;
+    anyhow::ensure!(transient.trim() != "0", "polkit lets through a transient unit");
     Ok(())
 }
 

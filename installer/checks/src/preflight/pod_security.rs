@@ -61,11 +61,17 @@ fn judge(snapshot: &Snapshot) -> Judged {
         }
     }
     let remedy = || {
+        let label = |name: &&str| {
+            format!(
+                "kubectl create namespace {name} where it is not there, kubectl label --overwrite namespace {name} \
+                 pod-security.kubernetes.io/enforce=privileged"
+            )
+        };
+        let labels: Vec<String> = to_label.iter().map(label).collect();
         format!(
-            "leave it out of the values (hostAccess, extraVolumes, podSecurityContext, securityContext), or install into a \
-             namespace with a label that takes it: kubectl create namespace {0} where it is not there, kubectl label --overwrite namespace {0} \
-             pod-security.kubernetes.io/enforce=privileged",
-            to_label.join(" ")
+            "leave it out of the values (hostAccess, extraVolumes, podAnnotations, podSecurityContext, securityContext), or install into \
+             a namespace with a label that takes it: {}",
+            labels.join("; ")
         )
     };
     Ok(if !refused.is_empty() {

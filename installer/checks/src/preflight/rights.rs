@@ -78,7 +78,9 @@ pub fn asks(control_plane: &str, agents: &str, needs: &Needs) -> Vec<Ask> {
 
 /// For which values the charts look at namespaces, and what switches that off.
 fn looked_at(needs: &Needs) -> Vec<(&'static str, &'static str)> {
-    let of_agents = if needs.acts {
+    let of_agents = if needs.agents_unasked {
+        None
+    } else if needs.acts {
         Some("the values let agents act, and it looks whether the namespaces for that are there")
     } else if needs.agent_excess.is_empty() {
         None
@@ -87,7 +89,8 @@ fn looked_at(needs: &Needs) -> Vec<(&'static str, &'static str)> {
             "the agents ask for more than Pod Security restricted takes, and it looks whether their namespace takes that",
         )
     };
-    let of_control_plane = (!needs.control_plane_excess.is_empty()).then_some(
+    let looks = !needs.control_plane_unasked && !needs.control_plane_excess.is_empty();
+    let of_control_plane = looks.then_some(
         "the control plane asks for more than Pod Security restricted takes, and it looks whether its namespace takes that",
     );
     let of_agents = of_agents.map(|why| (why, "acting.checkCluster to false for the agents' chart"));

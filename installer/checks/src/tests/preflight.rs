@@ -272,6 +272,16 @@ fn rights() {
         let named = [said.contains("checkNamespace to false"), said.contains("acting.checkCluster to false")];
         assert_eq!(named, [control_plane, agents], "{said}");
     }
+    let unasked = report(|snapshot| {
+        for review in snapshot.rights.iter_mut().flatten() {
+            review.allowed = Some((review.ask.verb, review.ask.resource) != ("get", "namespaces"));
+        }
+        let mut needs = Needs { acts: true, ..Needs::default() };
+        (needs.control_plane_excess, needs.control_plane_unasked) = (excess(), true);
+        needs.agents_unasked = true;
+        snapshot.values = Ok(Values::Taken(needs));
+    });
+    assert_eq!(verdict(&unasked, "rights"), Some(Pass), "where values say so nobody looks");
 }
 
 #[test]

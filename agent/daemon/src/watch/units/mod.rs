@@ -29,6 +29,8 @@ const EVERY: Duration = Duration::from_secs(5);
 pub struct Watch {
     /// The bus; `None` where no units are watched.
     pub bus: Option<Arc<SystemBus>>,
+    /// Does the agent run in a pod, which starts no unit of its node?
+    pub is_in_pod: bool,
     /// Is it a problem where no systemd answers there? Not where nobody named the bus: this host has none.
     pub required: bool,
     /// Where it is kept which units were not well.
@@ -71,7 +73,13 @@ pub async fn run(mut watch: Watch) {
         };
         let problem = match seen {
             Ok((chosen, state)) => {
-                let may_start = |unit: &str| policy.restarts(unit);
+                // A pod starts none, whatever its policy says.
+                let may_start = |unit: &str| {
+                    if watch.is_in_pod {
+                        return Err("an agent in a pod starts no unit of its node".to_owned());
+                    }
+                    policy.restarts(unit)
+                };
                 if let Some(units) = pictures.offer(chosen, &state, &may_start, nimbus_platform::now()) {
                     watch.observations.observe("", observation::Body::Units(units)).await;
                 }
