@@ -53,6 +53,20 @@ pub struct Pause {
     /// When it ends by itself; `null`: when it is resumed.
     #[serde(default)]
     pub until: Option<Timestamp>,
+    /// Those of other people that end sooner, and hold when this one is resumed.
+    #[serde(default)]
+    pub beneath: Vec<PauseBeneath>,
+}
+
+/// Another person's pause of the same, which ends sooner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PauseBeneath {
+    /// Who paused it.
+    pub by: String,
+    /// Why; may be empty.
+    pub reason: String,
+    /// When it ends.
+    pub until: Option<Timestamp>,
 }
 
 /// What Nimbus does about one kind of incident. Rules are part of the product; clusters enable them.

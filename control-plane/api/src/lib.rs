@@ -41,7 +41,7 @@ pub use agent::{
 pub use approval::{Approval, ApprovalWord, BrokenGlass, GlassReview};
 pub use approval_detail::ApprovalDetail;
 pub use audit::{AuditDocument, AuditMismatch, AuditRow, AuditVerification};
-pub use autonomous::{AutonomousStatus, HistoryItem, Pause, Period, Rule};
+pub use autonomous::{AutonomousStatus, HistoryItem, Pause, PauseBeneath, Period, Rule};
 pub use cluster::{
     Cluster, ClusterAgent, ClusterDetail, ContainerNearLimit, NodeFigures, RemovedCluster, SHOWN_AGENTS,
     SHOWN_CONTAINERS, SHOWN_NODES,

@@ -209,13 +209,32 @@ impl<'a> Calendar<'a> {
                 // Held back now, nothing is begun.
                 Stand::Now(_) => None,
             });
-        let windows = self.windows.iter().filter(|(period, _)| fits(period, action, places));
-        let open = windows.filter_map(|(_, stand)| match stand {
+        let ends = if is_passed(OUTSIDE) { None } else { self.windows_end(action, places) };
+        begins.chain(ends).min()
+    }
+}
+
+/// Most windows that follow each other without a pause and are taken for one.
+const MOST_TOUCHING: usize = 16;
+
+impl Calendar<'_> {
+    /// When the windows that are now end, with those that follow them without a pause; `None`: there is none now, or no end.
+    fn windows_end(&self, action: Option<ActionKind>, places: &[&str]) -> Option<Timestamp> {
+        let fitting: Vec<_> =
+            self.windows.iter().filter(|(period, _)| fits(period, action, places)).collect();
+        let ends = |stand: &Stand| match *stand {
             Stand::Now(until) => Some(until.unwrap_or(Timestamp::MAX)),
             Stand::Later(_) => None,
-        });
-        let ends = open.max().filter(|end| *end < Timestamp::MAX && !is_passed(OUTSIDE));
-        begins.chain(ends).min()
+        };
+        let mut end = fitting.iter().filter_map(|(_, stand)| ends(stand)).max()?;
+        for _ in 0..MOST_TOUCHING {
+            let then = fitting.iter().map(|(period, _)| stand(period, Reading::Shortest, end));
+            match then.filter_map(|stand| ends(&stand)).max() {
+                Some(later) if end < Timestamp::MAX => end = later,
+                Some(_) | None => break,
+            }
+        }
+        (end < Timestamp::MAX).then_some(end)
     }
 }
 
@@ -473,6 +492,13 @@ mod tests {
             period(r#""zone":"UTC","from":"09:00","to":"11:00""#),
         ];
         assert_eq!(next(&settings, "2026-12-05T10:00:00Z"), Some(at("2026-12-05T12:00:00Z")));
+        let touching = period(r#""zone":"UTC","from":"12:00","to":"13:00""#);
+        settings.window.push(touching);
+        assert_eq!(
+            next(&settings, "2026-12-05T10:00:00Z"),
+            Some(at("2026-12-05T13:00:00Z")),
+            "one after the other"
+        );
         settings.blackout = vec![period(r#""zone":"UTC","from":"10:30","to":"10:40""#)];
         assert_eq!(next(&settings, "2026-12-05T10:00:00Z"), Some(at("2026-12-05T10:30:00Z")));
     }

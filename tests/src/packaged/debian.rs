@@ -250,6 +250,7 @@ fn act(host: &Host, operator: &Operator) -> anyhow::Result<()> {
     let commands = example.lines().filter_map(|line| line.strip_prefix("#   "));
     let commands: Vec<&str> = commands.filter(|line| !line.starts_with("install ")).collect();
     anyhow::ensure!(commands.len() >= 3, "the drop-in does not say how it is used:\n{example}");
+    host.shell("mkdir /var/lib/lxd && touch /var/lib/lxd/unix.socket")?;
     for line in commands {
         host.shell(line)?;
     }
@@ -257,12 +258,10 @@ fn act(host: &Host, operator: &Operator) -> anyhow::Result<()> {
     // The socket of a container runtime, as one that is installed later makes it: by it whoever reaches it is root.
     let pid = host.run(&["systemctl", "show", "--property", "MainPID", "--value", AGENT])?;
     let seen = host.shell(&format!(
-        "touch /run/docker.sock; ls /proc/{pid}/root/run/docker.sock /proc/{pid}/root/run/dbus 2>/dev/null; rm /run/docker.sock"
+        "touch /run/docker.sock; cd /proc/{pid}/root; ls run run/dbus var/lib/lxd; rm -r /run/docker.sock /var/lib/lxd"
     ))?;
-    anyhow::ensure!(
-        !seen.contains("docker") && seen.contains("system_bus_socket"),
-        "of /run it sees: {seen}"
-    );
+    let is_hidden = !seen.contains("docker") && !seen.contains("unix.socket");
+    anyhow::ensure!(is_hidden && seen.contains("system_bus_socket"), "of sockets it sees: {seen}");
     let drift = operator.wait_for_drift(&["waiting_approval"])?;
     let id = drift["id"].as_str().context("an id")?;
     operator.nimbus(&["drift", "fix", id])?;

@@ -135,7 +135,14 @@ pub fn pause_line(view: &View, pause: &Pause) -> String {
     let because = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
     let until =
         pause.until.map_or_else(String::new, |until| format!(", for another {}", view.clock.until(until)));
-    format!("{what}, paused by {} {} ago{until}{because}", pause.by, view.clock.age(pause.created_at))
+    let beneath = pause.beneath.iter().map(|other| {
+        let until =
+            other.until.map_or_else(String::new, |until| format!(" for another {}", view.clock.until(until)));
+        format!("; and by {}{until}", other.by)
+    });
+    let beneath: String = beneath.collect();
+    let age = view.clock.age(pause.created_at);
+    format!("{what}, paused by {} {age} ago{until}{because}{beneath}", pause.by)
 }
 
 fn place_option(pause: &Pause) -> String {

@@ -24,9 +24,9 @@ pub struct Pause {
     /// When it ends by itself; `None`: when somebody lets it go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// The one whose place it took, as it lasts longer: who lets this one go on does not end that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub beneath: Option<Box<Self>>,
+    /// Those of other people that end sooner: who lets this one go on does not end them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beneath: Vec<Self>,
 }
 
 impl Pause {

@@ -36,7 +36,7 @@ pub fn jumped(s: &Snapshot<'_>, by: SignedDuration, now: Timestamp) -> ChangeSet
     for job in s.jobs.iter().filter(|job| !job.doc.state.is_final()) {
         record.job(job, moved(&job.doc, by));
     }
-    let ends = |pause: &Pause| pause.until.is_some() || pause.beneath.is_some();
+    let ends = |pause: &Pause| pause.until.is_some() || !pause.beneath.is_empty();
     for pause in s.pauses.iter().filter(|pause| ends(&pause.doc)) {
         record.changes.pauses.push(Versioned { version: pause.version, doc: shifted(&pause.doc, by) });
     }
@@ -47,7 +47,7 @@ fn shifted(pause: &Pause, by: SignedDuration) -> Pause {
     Pause {
         since: later(pause.since, by),
         until: pause.until.map(|until| later(until, by)),
-        beneath: pause.beneath.as_deref().map(|beneath| Box::new(shifted(beneath, by))),
+        beneath: pause.beneath.iter().map(|beneath| shifted(beneath, by)).collect(),
         ..pause.clone()
     }
 }

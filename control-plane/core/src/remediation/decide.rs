@@ -75,8 +75,12 @@ pub fn decide(
         },
         Decision::Deny => {
             decided.state = ApprovalState::Denied;
-            let before = approval.doc.decided_by.as_ref().map(|by| format!("; approved before by {by}"));
-            let before = before.unwrap_or_default();
+            let before = said_yes(&approval.doc);
+            let before = if before.is_empty() {
+                String::new()
+            } else {
+                format!("; approved before by {}", before.join(", "))
+            };
             settle(&mut decided, answer.by.to_owned(), answer.reason, now);
             audit("approval.denied", format!("{subject}{before}"));
             let reason = format!("denied {said}; nothing was changed{before}");
@@ -95,6 +99,19 @@ pub fn decide(
     record.changes.approvals.push(Versioned { version: approval.version, doc: decided });
     record.incident(incident, after);
     Ok(record.changes)
+}
+
+/// Who said yes before: each word, else who decided, and who broke the glass.
+fn said_yes(approval: &Approval) -> Vec<&str> {
+    let mut names: Vec<&str> = approval.given.iter().map(|word| word.by.as_str()).collect();
+    if names.is_empty() {
+        names.extend(approval.decided_by.as_deref());
+    }
+    let glass = approval.broken_glass.as_ref().map(|broken| broken.by.as_str());
+    if let Some(by) = glass.filter(|by| !names.contains(by)) {
+        names.push(by);
+    }
+    names
 }
 
 /// What an approving word does.

@@ -32,7 +32,7 @@ impl PauseOrder<'_> {
             reason: reason.to_owned(),
             since: now,
             until: self.until,
-            beneath: None,
+            beneath: Vec::new(),
         }
     }
 
@@ -44,37 +44,65 @@ impl PauseOrder<'_> {
 
 /// Pauses it: no job is decided there any more. What is paused already, and for as long, stays as it is, with who paused it first and
 /// why. An order that lasts longer takes the place of one that ends sooner: who pulls the kill switch in the middle of a maintenance
-/// is not let down by its end.
+/// is not let down by its end. Somebody else's that ends sooner stays beneath, and holds when the longer one is resumed.
 pub fn pause(pauses: &[Versioned<Pause>], order: PauseOrder<'_>, now: Timestamp) -> ChangeSet {
     let mut record = Record::new(now);
-    let mut pause = order.pause(now);
-    let found = order.in_force(pauses);
-    let before = match found {
-        Some(found) if !found.doc.ends_before(order.until) || is_same(&found.doc, &pause) => {
-            return record.changes;
+    let ordered = order.pause(now);
+    let (mut pause, mut before, mut version) = (ordered.clone(), String::new(), 0);
+    if let Some(found) = order.in_force(pauses) {
+        version = found.version;
+        before = format!(", which {} had paused{}", found.doc.by, until(found.doc.until));
+        match put_together(&found.doc, ordered.clone(), now) {
+            None => return record.changes,
+            Some(together) => pause = together,
         }
-        Some(found) => {
-            pause.beneath = Some(Box::new(Pause { beneath: None, ..found.doc.clone() }));
-            format!(", which {} had paused{}", found.doc.by, until(found.doc.until))
-        }
-        None => String::new(),
-    };
-    let text = format!("paused {}{}{before}{}", pause.what(), until(pause.until), because(&pause.reason));
+    }
+    let text = format!("paused {}{}{before}{}", pause.what(), until(ordered.until), because(&ordered.reason));
     record.audit_by(order.by, "autonomous.paused", &subject(&pause), &pause.cluster, text);
-    let version = found.map_or(0, |found| found.version);
     record.changes.pauses.push(Versioned { version, doc: pause });
     record.changes
 }
 
-/// How much later the same order of the same person may end to be the same one, sent again.
-const SENT_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+/// Most pauses that are kept beneath one; of more, those that end first are left out.
+const MAX_BENEATH: usize = 8;
+/// So long after an order the same one is that order, sent again.
+const SENT_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
-/// Is it the order that is in force, sent again?
-fn is_same(before: &Pause, order: &Pause) -> bool {
-    let ends = before.until.zip(order.until);
-    before.by == order.by
-        && before.reason == order.reason
-        && ends.is_some_and(|(before, order)| order.duration_since(before) < SENT_AGAIN)
+/// Both of them; `None`: the order changes nothing.
+fn put_together(found: &Pause, order: Pause, now: Timestamp) -> Option<Pause> {
+    let length = |pause: &Pause| pause.until.map(|until| until.duration_since(pause.since));
+    let is_again = found.by == order.by
+        && found.reason == order.reason
+        && length(found) == length(&order)
+        && now.duration_since(found.since) < SENT_AGAIN;
+    if is_again {
+        return None;
+    }
+    if found.ends_before(order.until) {
+        let mut beneath = found.beneath.clone();
+        if found.by != order.by {
+            beneath.push(Pause { beneath: Vec::new(), ..found.clone() });
+        }
+        return Some(Pause { beneath: kept(beneath), ..order });
+    }
+    // One without an end, or of the same person, changes nothing beside one that lasts as long.
+    if order.until.is_none() || order.by == found.by {
+        return None;
+    }
+    let own = found.beneath.iter().find(|it| it.by == order.by);
+    if own.is_some_and(|own| !own.ends_before(order.until)) {
+        return None;
+    }
+    let mut beneath: Vec<Pause> = found.beneath.iter().filter(|it| it.by != order.by).cloned().collect();
+    beneath.push(order);
+    Some(Pause { beneath: kept(beneath), ..found.clone() })
+}
+
+/// Those that last longest, the longest first.
+fn kept(mut beneath: Vec<Pause>) -> Vec<Pause> {
+    beneath.sort_by_key(|it| std::cmp::Reverse(it.until.unwrap_or(Timestamp::MAX)));
+    beneath.truncate(MAX_BENEATH);
+    beneath
 }
 
 /// Ends those whose time is over.
@@ -97,8 +125,10 @@ pub fn resume(pauses: &[Versioned<Pause>], order: PauseOrder<'_>, now: Timestamp
     let mut record = Record::new(now);
     if let Some(found) = order.in_force(pauses) {
         let pause = &found.doc;
-        let beneath = pause.beneath.as_deref().filter(|it| it.until.is_some_and(|until| now < until));
-        let still = beneath.map(|it| format!("; {} has paused it{} still", it.by, until(it.until)));
+        let mut beneath =
+            pause.beneath.iter().filter(|it| it.until.is_some_and(|until| now < until)).cloned();
+        let next = beneath.next();
+        let still = next.as_ref().map(|it| format!("; {} has paused it{} still", it.by, until(it.until)));
         let text = format!(
             "resumed {}, which {} paused at {:.0}{}{}",
             pause.what(),
@@ -108,10 +138,11 @@ pub fn resume(pauses: &[Versioned<Pause>], order: PauseOrder<'_>, now: Timestamp
             still.unwrap_or_default()
         );
         record.audit_by(order.by, "autonomous.resumed", &subject(pause), &pause.cluster, text);
-        match beneath {
+        match next {
             None => record.changes.removed.push(Removed::of(found)),
-            Some(beneath) => {
-                record.changes.pauses.push(Versioned { version: found.version, doc: beneath.clone() });
+            Some(next) => {
+                let doc = Pause { beneath: beneath.collect(), ..next };
+                record.changes.pauses.push(Versioned { version: found.version, doc });
             }
         }
     }

@@ -159,11 +159,7 @@ pub(crate) fn review(
         .or_else(|| held_by_calendar(plan, incident, snapshot, &pass.calendar, now).map(Blocked::Calendar))
         .or_else(|| {
             let before = must_begin_before(plan, incident, snapshot, pass, now)?;
-            (before < later(now, LEAST_LEFT)).then(|| {
-                Blocked::Calendar(format!(
-                    "too late to begin: its window ends or a blackout begins at {before:.0}"
-                ))
-            })
+            too_late(before, now).map(Blocked::Temporary)
         })
         .or_else(|| blocked_by_storm(plan, snapshot, &pass.storms))
         .or_else(|| back_off(plan, incident, snapshot, &pass.tried, now))
@@ -226,6 +222,12 @@ fn held_by_calendar(
     snapshot.in_calendar(incident, |places| calendar.held(action, places, &passed)).map(|held| held.text)
 }
 
+/// That nothing is begun any more, as this is so near.
+fn too_late(before: Timestamp, now: Timestamp) -> Option<String> {
+    (before < later(now, LEAST_LEFT))
+        .then(|| format!("too late to begin: its window ends or a blackout begins at {before:.0}"))
+}
+
 /// When a job for the plan has to be begun at the latest, as a window ends or a blackout begins then.
 pub(crate) fn must_begin_before(
     plan: &Plan,
@@ -245,8 +247,16 @@ pub(crate) fn must_begin_before(
 /// Why a person's order cannot be carried out by the agent that would have to; asked before it is taken.
 pub(crate) fn refuse_order(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>) -> Result<(), String> {
     let held = || {
-        let held = snapshot.held_by_calendar(plan.action.kind(), incident, &[])?;
-        Some(format!("{}; order it again then", held.text))
+        if !snapshot.settings.has_calendar() {
+            return None;
+        }
+        let (action, now) = (plan.action.kind(), snapshot.now);
+        let calendar = Calendar::at(snapshot.settings, now);
+        snapshot.in_calendar(incident, |places| {
+            let held = calendar.held(action, places, &[]).map(|held| held.text);
+            let next = || too_late(calendar.next(action, places, &[])?, now);
+            held.or_else(next).map(|why| format!("{why}; order it again then"))
+        })
     };
     if let Some(why) = paused(&plan.scope, snapshot).or_else(held) {
         return Err(why);

@@ -238,6 +238,27 @@ fn a_glass_passes_by_what_was_then_and_nothing_that_came_later() {
 }
 
 #[test]
+fn shortly_before_a_blackout_nobody_breaks_a_glass_in_vain() {
+    let mut lab = stuck_rollout();
+    lab.settings.quorum =
+        vec![Quorum { actions: Vec::new(), clusters: Vec::new(), groups: vec![vec!["oncall".into()]] }];
+    lab.settle();
+    lab.settings.blackout = vec![once(&lab, "backup", 5, 600)];
+    lab.answer(&breaks("eve", "nobody answers")).unwrap();
+    assert!(lab.settle().is_empty());
+    assert!(reason(&lab, IncidentKind::RolloutStuck).contains("too late to begin"));
+    assert_eq!((lab.approvals.len(), lab.live_approvals()), (1, 1), "no blackout has begun yet");
+    // A person's order would be carried out when nobody thinks of it any more.
+    let mut lab = drifted_file();
+    lab.settle();
+    lab.settings.blackout = vec![once(&lab, "backup", 5, 600)];
+    let id = lab.open(IncidentKind::FileDrift).id;
+    let mut ids = lab.ids.clone();
+    let error = remediation::accept_baseline(&lab.snapshot(), id, "operator", lab.now, &mut ids).unwrap_err();
+    assert!(matches!(&error, DecideError::NotAllowed(why) if why.contains("too late to begin")), "{error}");
+}
+
+#[test]
 fn a_job_has_to_be_begun_before_the_blackout_and_before_its_window_ends() {
     let ends = |lab: &mut Lab| {
         let jobs = lab.settle();
@@ -283,6 +304,8 @@ fn what_was_approved_and_waits_can_be_denied() {
     lab.decide("ann", Decision::Approve, "").unwrap();
     lab.settle();
     lab.decide("bob", Decision::Deny, "not this week").unwrap();
+    let denied = lab.audit.iter().find(|row| row.draft.action == "approval.denied").unwrap();
+    assert!(denied.draft.detail.ends_with("; approved before by ann"), "{}", denied.draft.detail);
     assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::Escalated);
     lab.pass(600);
     assert!(lab.settle().is_empty(), "a word against it stands when the blackout is over");

@@ -223,11 +223,42 @@ fn who_lets_the_longer_one_go_on_does_not_end_the_maintenance_beneath() {
 }
 
 #[test]
-fn the_same_order_sent_again_changes_nothing() {
+fn of_three_people_each_ones_time_is_kept() {
+    let (ann, bob, cas) = (("ann", Some(600)), ("bob", Some(900)), ("cas", None));
+    for orders in [[ann, bob, cas], [cas, ann, bob]] {
+        let mut lab = crash_loop();
+        for (by, seconds) in orders {
+            assert!(maintain(&mut lab, by, seconds), "{by}");
+        }
+        for holds in ["cas", "bob", "ann"] {
+            assert!(lab.settle().is_empty());
+            let reason = lab.open(IncidentKind::PodCrashLoop).reason.clone();
+            assert!(reason.contains(&format!("{holds} paused")), "{holds}: {reason}");
+            resume(&mut lab, false);
+        }
+        assert_eq!(lab.settle().len(), 1);
+    }
+}
+
+#[test]
+fn who_makes_ones_own_pause_longer_resumes_once() {
     let mut lab = crash_loop();
-    assert!(maintain(&mut lab, "ann", Some(600)));
-    lab.pass(30);
-    assert!(!maintain(&mut lab, "ann", Some(600)));
+    maintain(&mut lab, "ann", Some(600));
+    maintain(&mut lab, "ann", Some(1_200));
+    resume(&mut lab, false);
+    assert_eq!(lab.settle().len(), 1);
+}
+
+#[test]
+fn the_same_order_sent_again_changes_nothing_and_none_is_shortened() {
+    let mut lab = crash_loop();
+    assert!(maintain(&mut lab, "ann", Some(60)));
+    lab.pass(5);
+    assert!(!maintain(&mut lab, "ann", Some(60)));
+    lab.pass(50);
+    assert!(maintain(&mut lab, "ann", Some(60)), "a minute from now");
+    lab.pass(59);
+    assert!(lab.settle().is_empty());
     assert!(maintain(&mut lab, "ann", Some(1_200)), "that lasts longer");
 }
 
@@ -253,7 +284,7 @@ fn a_maintenance_does_not_shorten_a_pause() {
     for lasting in [None, Some(600)] {
         let mut lab = crash_loop();
         maintain(&mut lab, "ann", lasting);
-        assert!(!maintain(&mut lab, "bob", Some(60)), "{lasting:?}");
+        maintain(&mut lab, "bob", Some(60));
         lab.pass(60);
         assert!(lab.settle().is_empty());
         assert!(lab.open(IncidentKind::PodCrashLoop).reason.contains("ann paused"));

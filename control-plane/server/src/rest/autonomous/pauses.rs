@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use jiff::{SignedDuration, Timestamp};
-use nimbus_api::{List, Pause, PauseRequest};
+use nimbus_api::{List, Pause, PauseBeneath, PauseRequest};
 use nimbus_control_core::model::{self, ChangeSet, Document, Versioned};
 use nimbus_control_core::remediation::PauseOrder;
 
@@ -112,5 +112,10 @@ pub(in crate::rest) fn pause(pause: &model::Pause) -> Pause {
         by: pause.by.clone(),
         reason: pause.reason.clone(),
         until: pause.until,
+        beneath: pause.beneath.iter().map(beneath).collect(),
     }
+}
+
+fn beneath(pause: &model::Pause) -> PauseBeneath {
+    PauseBeneath { by: pause.by.clone(), reason: pause.reason.clone(), until: pause.until }
 }
