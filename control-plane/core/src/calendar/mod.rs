@@ -5,98 +5,20 @@
 //! nothing. Where the clocks go forward or back, a time that does not exist or exists twice counts so that less is begun: a blackout is
 //! as long, and a window as short, as it can be read.
 
-use std::collections::BTreeSet;
+mod notices;
+mod stand;
 
-use jiff::civil::{Date, DateTime};
-use jiff::{Timestamp, ToSpan as _};
+use jiff::Timestamp;
+
+pub use notices::notices;
+pub use stand::{Reading, Stand, stand};
 
 use crate::model::{ActionKind, Passed};
 use crate::settings::Settings;
-use crate::settings::calendar::{Day, Period, When, Zone};
+use crate::settings::calendar::Period;
 
-/// So many days ahead a weekly period is looked for: two weeks, as one may fall into the hour that a change of the clocks leaves out, and
-/// what the clocks of a zone can be ahead of those of another.
-const AHEAD: i32 = 16;
 /// How a broken glass names that it passes windows by.
 pub(crate) const OUTSIDE: &str = "outside its windows";
-
-/// How the times of a period are read that do not exist, or exist twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
-    /// Of a blackout: as long as can be.
-    Longest,
-    /// Of a window: as short as can be.
-    Shortest,
-}
-
-/// Where a period stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stand {
-    /// It is now, until then; `None`: for longer than a week, or for good.
-    Now(Option<Timestamp>),
-    /// It is not, and begins then; `None`: it is over.
-    Later(Option<Timestamp>),
-}
-
-/// Where this period stands.
-pub fn stand(period: &Period, reading: Reading, now: Timestamp) -> Stand {
-    // The settings have no other.
-    let Some(when) = period.when() else { return Stand::Later(None) };
-    let (days, from, to) = match when {
-        When::Once { starts, ends } => {
-            return match moments(&period.zone, starts, ends, reading) {
-                Some((starts, ends)) if starts <= now && now < ends => Stand::Now(Some(ends)),
-                Some((starts, _)) if now < starts => Stand::Later(Some(starts)),
-                _ => Stand::Later(None),
-            };
-        }
-        When::Weekly { days, from, to } => (days, from, to),
-    };
-    let today = period.zone.rules().to_datetime(now).date();
-    let mut until: Option<Timestamp> = None;
-    // Two days back: it may have begun the day before, by clocks that went back since.
-    for day in (-2..=AHEAD).filter_map(|away| today.checked_add(away.days()).ok()) {
-        if !days.contains(&day_of(day)) {
-            continue;
-        }
-        let Some(ends) = (if to > from { Some(day) } else { day.tomorrow().ok() }) else { continue };
-        let both = moments(&period.zone, day.to_datetime(from), ends.to_datetime(to), reading);
-        let Some((starts, ends)) = both else { continue };
-        match until {
-            // One follows the other without a pause.
-            Some(end) if starts <= end => until = Some(end.max(ends)),
-            Some(end) => return Stand::Now(Some(end)),
-            None if starts <= now && now < ends => until = Some(ends),
-            None if now < starts => return Stand::Later(Some(starts)),
-            None => {}
-        }
-    }
-    match until {
-        Some(end) if end.duration_since(now).as_hours() < 7 * 24 => Stand::Now(Some(end)),
-        Some(_) => Stand::Now(None),
-        None => Stand::Later(None),
-    }
-}
-
-/// Its beginning and its end; `None`: as it is read, there is nothing between them.
-fn moments(
-    zone: &Zone,
-    starts: DateTime,
-    ends: DateTime,
-    reading: Reading,
-) -> Option<(Timestamp, Timestamp)> {
-    let (starts, ends) =
-        (zone.rules().to_ambiguous_timestamp(starts), zone.rules().to_ambiguous_timestamp(ends));
-    let (starts, ends) = match reading {
-        Reading::Longest => (starts.earlier().ok()?, ends.later().ok()?),
-        Reading::Shortest => (starts.later().ok()?, ends.earlier().ok()?),
-    };
-    (starts < ends).then_some((starts, ends))
-}
-
-fn day_of(date: Date) -> Day {
-    Day::ALL[usize::try_from(date.weekday().to_monday_zero_offset()).unwrap_or_default()]
-}
 
 /// What holds something back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -246,47 +168,6 @@ fn fits(period: &Period, action: Option<ActionKind>, places: &[&str]) -> bool {
     for_action && there
 }
 
-/// Most sentences of [`notices`].
-const MOST_NOTICES: usize = 10;
-
-/// The blackouts that are now, and what of the settings holds nowhere, as nothing is called so; one sentence each. `places` are the
-/// names and ids of clusters and hosts.
-pub fn notices(settings: &Settings, places: &BTreeSet<&str>, now: Timestamp) -> Vec<String> {
-    let mut said = Vec::new();
-    for (list, periods) in [("window", &settings.window), ("blackout", &settings.blackout)] {
-        for period in periods {
-            for name in period.clusters.iter().filter(|name| !places.contains(name.as_str())) {
-                said.push(format!(
-                    "settings.{list} {:?} is for {name:?}, which no cluster and no host is called or has as its id",
-                    period.name
-                ));
-            }
-        }
-    }
-    for period in &settings.blackout {
-        if let Stand::Now(until) = stand(period, Reading::Longest, now) {
-            let until = until.map_or_else(String::new, |until| format!(" until {until:.0}"));
-            let what: Vec<&str> = period.actions.iter().map(|action| action.as_str()).collect();
-            let what = if what.is_empty() {
-                "nothing is".to_owned()
-            } else {
-                format!("no {} is", what.join(", no "))
-            };
-            let there = period.clusters.join(", ");
-            let there = if there.is_empty() { String::new() } else { format!(" in {there}") };
-            said.push(format!("blackout {}{until}: {what} begun{there}", period.name));
-        }
-    }
-    let more = said.len().saturating_sub(MOST_NOTICES);
-    said.truncate(MOST_NOTICES);
-    if more > 0 {
-        said.push(format!(
-            "of windows and blackouts there is more to say ({more}); `nimbus autonomous calendar` lists all"
-        ));
-    }
-    said
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,77 +178,6 @@ mod tests {
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
-    }
-
-    fn now_until(text: &str) -> Stand {
-        Stand::Now(Some(at(text)))
-    }
-
-    fn later(text: &str) -> Stand {
-        Stand::Later(Some(at(text)))
-    }
-
-    #[test]
-    fn a_night_belongs_to_the_day_on_which_it_begins() {
-        let nights = period(r#""zone":"Europe/Berlin","days":["fri"],"from":"22:00","to":"06:00""#);
-        for (now, stands) in [
-            ("2026-12-04T20:59:59Z", later("2026-12-04T21:00:00Z")),
-            ("2026-12-04T21:00:00Z", now_until("2026-12-05T05:00:00Z")),
-            ("2026-12-05T04:59:59Z", now_until("2026-12-05T05:00:00Z")),
-            ("2026-12-05T05:00:00Z", later("2026-12-11T21:00:00Z")),
-        ] {
-            assert_eq!(stand(&nights, Reading::Longest, at(now)), stands, "{now}");
-            assert_eq!(stand(&nights, Reading::Shortest, at(now)), stands, "{now}");
-        }
-    }
-
-    #[test]
-    fn days_that_follow_each_other_are_one_period() {
-        let weekend = period(r#""zone":"UTC","days":["sat","sun"]"#);
-        assert_eq!(
-            stand(&weekend, Reading::Longest, at("2026-12-05T00:00:00Z")),
-            now_until("2026-12-07T00:00:00Z")
-        );
-        let always = period(r#""zone":"UTC","from":"00:00""#);
-        assert_eq!(stand(&always, Reading::Longest, at("2026-12-05T10:00:00Z")), Stand::Now(None));
-    }
-
-    #[test]
-    fn once_is_over_when_it_was() {
-        let once =
-            period(r#""zone":"America/New_York","starts":"2026-12-24T12:00","ends":"2027-01-02T08:00""#);
-        for (now, stands) in [
-            ("2026-12-24T16:59:59Z", later("2026-12-24T17:00:00Z")),
-            ("2026-12-24T17:00:00Z", now_until("2027-01-02T13:00:00Z")),
-            ("2027-01-02T13:00:00Z", Stand::Later(None)),
-        ] {
-            assert_eq!(stand(&once, Reading::Longest, at(now)), stands, "{now}");
-        }
-    }
-
-    /// In Berlin the clocks go from 02:00 to 03:00 on 2027-03-28, and from 03:00 back to 02:00 on 2026-10-25.
-    #[test]
-    fn where_the_clocks_change_a_blackout_is_as_long_and_a_window_as_short_as_can_be() {
-        let to_half_past = period(r#""zone":"Europe/Berlin","from":"01:00","to":"02:30""#);
-        let from_half_past = period(r#""zone":"Europe/Berlin","from":"02:30","to":"05:00""#);
-        let ends = |reading, now: &str| match stand(&to_half_past, reading, at(now)) {
-            Stand::Now(Some(until)) => until.to_string(),
-            other @ (Stand::Now(_) | Stand::Later(_)) => panic!("{other:?}"),
-        };
-        let begins = |reading, now: &str| match stand(&from_half_past, reading, at(now)) {
-            Stand::Later(Some(begins)) => begins.to_string(),
-            other @ (Stand::Now(_) | Stand::Later(_)) => panic!("{other:?}"),
-        };
-        // Twice half past two: at 00:30 and at 01:30 UTC.
-        assert_eq!(ends(Reading::Longest, "2026-10-24T23:30:00Z"), "2026-10-25T01:30:00Z");
-        assert_eq!(ends(Reading::Shortest, "2026-10-24T23:30:00Z"), "2026-10-25T00:30:00Z");
-        assert_eq!(begins(Reading::Longest, "2026-10-24T23:30:00Z"), "2026-10-25T00:30:00Z");
-        assert_eq!(begins(Reading::Shortest, "2026-10-24T23:30:00Z"), "2026-10-25T01:30:00Z");
-        // No half past two: half past one and half past three.
-        assert_eq!(ends(Reading::Longest, "2027-03-28T00:10:00Z"), "2027-03-28T01:30:00Z");
-        assert_eq!(ends(Reading::Shortest, "2027-03-28T00:10:00Z"), "2027-03-28T00:30:00Z");
-        assert_eq!(begins(Reading::Longest, "2027-03-28T00:10:00Z"), "2027-03-28T00:30:00Z");
-        assert_eq!(begins(Reading::Shortest, "2027-03-28T00:10:00Z"), "2027-03-28T01:30:00Z");
     }
 
     #[test]
@@ -412,43 +222,6 @@ mod tests {
         settings.window =
             vec![named("once", r#""zone":"UTC","starts":"2026-12-01T00:00","ends":"2026-12-02T00:00""#)];
         assert_eq!(held(&settings).unwrap(), "outside its windows, of which none is left");
-    }
-
-    #[test]
-    fn a_blackout_that_is_now_and_a_name_that_nothing_has_are_told() {
-        let now = at("2026-12-05T10:00:00Z");
-        let places = BTreeSet::from(["prod"]);
-        let mut settings = Settings::default();
-        let once = r#""zone":"UTC","starts":"2026-12-05T00:00","ends":"2026-12-05T12:00""#;
-        settings.blackout = vec![
-            Period {
-                clusters: vec!["prod".to_owned()],
-                actions: vec![ActionKind::RestartPod],
-                ..period(once)
-            },
-            Period {
-                clusters: vec!["prd".to_owned()],
-                name: "later".to_owned(),
-                ..period(r#""zone":"UTC","days":["sun"]"#)
-            },
-        ];
-        assert_eq!(
-            notices(&settings, &places, now),
-            [
-                "settings.blackout \"later\" is for \"prd\", which no cluster and no host is called or has as its id",
-                "blackout n until 2026-12-05T12:00:00Z: no restart_pod is begun in prod",
-            ]
-        );
-    }
-
-    /// The Sunday hour from two to three is left out once a year in Berlin, on 2027-03-28: a window is read as short as can be.
-    #[test]
-    fn a_weekly_window_that_falls_out_once_is_not_over() {
-        let sundays = period(r#""zone":"Europe/Berlin","days":["sun"],"from":"02:00","to":"03:00""#);
-        assert_eq!(
-            stand(&sundays, Reading::Shortest, at("2027-03-22T10:00:00Z")),
-            later("2027-04-04T00:00:00Z")
-        );
     }
 
     #[test]
