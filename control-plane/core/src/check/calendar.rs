@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 
-use super::permission::is_meant;
+use super::meant::is_meant;
 use super::{Violations, require};
 use crate::model::{Approval, ApprovalState, Passed, Plan};
 use crate::settings::calendar::{Day, Period};

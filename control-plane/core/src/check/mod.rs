@@ -11,6 +11,7 @@ mod calendar;
 mod file;
 mod lasting;
 mod load;
+mod meant;
 mod permission;
 mod raise_memory_limit;
 mod restart_pod;

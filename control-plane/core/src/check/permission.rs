@@ -5,10 +5,9 @@ use jiff::Timestamp;
 
 use nimbus_protocol::action::Body;
 
+use super::meant::{is_meant, places_of};
 use super::{ActionRules, Violations, calendar, require};
-use crate::model::{
-    ActionKind, Agent, Approval, ApprovalState, Incident, IncidentState, Mode, Plan, Scope, Word,
-};
+use crate::model::{Agent, Approval, ApprovalState, Incident, IncidentState, Mode, Plan, Scope, Word};
 use crate::settings::quorum::Quorum;
 use crate::snapshot::Snapshot;
 
@@ -132,39 +131,6 @@ fn quorum_of<'a>(plan: &Plan, incident: Option<&Incident>, snapshot: &'a Snapsho
     }
     let places = places_of(plan, incident, snapshot);
     snapshot.settings.quorum.iter().find(|quorum| is_meant(plan, &places, &quorum.actions, &quorum.clusters))
-}
-
-/// Do the settings mean this plan by these actions and clusters, or by none of them everything?
-pub(super) fn is_meant(plan: &Plan, places: &[String], actions: &[ActionKind], clusters: &[String]) -> bool {
-    let action = actions.is_empty()
-        || actions.iter().any(|kind| kind.as_str() == plan.action.word())
-        || plan.action.kind().is_none();
-    action && (clusters.is_empty() || clusters.iter().any(|name| places.contains(name)))
-}
-
-/// Every name and id of the plan's place.
-fn places_of(plan: &Plan, incident: Option<&Incident>, snapshot: &Snapshot<'_>) -> Vec<String> {
-    let settings = snapshot.settings;
-    if settings.quorum.is_empty() && settings.window.is_empty() && settings.blackout.is_empty() {
-        return Vec::new();
-    }
-    let mut places: Vec<String> = incident.map(|incident| incident.cluster.clone()).into_iter().collect();
-    let named = |uid: &String| {
-        let of = snapshot.clusters.iter().map(|cluster| &cluster.doc).filter(|it| it.uid == *uid);
-        of.map(|cluster| cluster.name.clone()).chain([uid.clone()]).collect::<Vec<_>>()
-    };
-    match &plan.scope {
-        Scope::Cluster(uid) => places.extend(named(uid)),
-        Scope::Host(host) => {
-            let own = snapshot.agents.iter().map(|agent| &agent.doc).find(|agent| agent.id == *host);
-            places.extend(own.map(|agent| agent.name.clone()));
-            // The files of a cluster's node are that cluster's, too.
-            let of = own.and_then(|agent| agent.bound_cluster.as_ref().or(agent.cluster_uid.as_ref()));
-            places.extend(of.map(named).unwrap_or_default());
-            places.push(host.to_string());
-        }
-    }
-    places
 }
 
 /// Tries every way to give each item another person: there are five items at most.

@@ -201,6 +201,7 @@ const CONTROL_CORE: &[Line] = &[
     ("living", &[]),
     ("settings", &[]),
     ("quorum", &["model", "settings"]),
+    ("calendar", &["model", "settings"]),
     ("approval", &["model", "quorum", "settings"]),
     ("unsolicited_reports", &[]),
     ("world", &["living", "model"]),
@@ -209,22 +210,22 @@ const CONTROL_CORE: &[Line] = &[
     ("directory", &["cluster_binding", "model"]),
     ("gateway", &["cluster_binding"]),
     ("connected_agents", &[]),
-    ("snapshot", &["assessment", "connected_agents", "model", "quorum", "settings", "world"]),
+    ("snapshot", &["assessment", "calendar", "connected_agents", "model", "quorum", "settings", "world"]),
     ("attestation", &["model", "snapshot", "world"]),
     ("causes", &["assessment", "drift", "model", "settings", "snapshot", "world"]),
     // The independent checker: it shares the contract's types with the planner, and no decision.
-    // It counts words for itself, and knows no `quorum` but the setting.
+    // It counts words and looks at clocks for itself, and knows no `quorum` and no `calendar` but the settings.
     ("check", &["model", "settings", "snapshot", "world"]),
     ("fit", &["settings", "world"]),
     ("nodes", &["fit", "model", "settings", "world"]),
     ("remedies", &["causes", "drift", "fit", "living", "model", "settings", "snapshot", "world"]),
     ("rules", &["causes", "model", "remedies", "settings"]),
-    ("safety", &["causes", "model", "remedies", "settings", "snapshot"]),
+    ("safety", &["calendar", "causes", "model", "remedies", "settings", "snapshot"]),
     (
         "remediation",
         &[
-            "approval", "causes", "check", "model", "quorum", "remedies", "rules", "safety", "settings",
-            "snapshot", "world",
+            "approval", "calendar", "causes", "check", "model", "quorum", "remedies", "rules", "safety",
+            "settings", "snapshot", "world",
         ],
     ),
 ];
