@@ -103,6 +103,10 @@ own default counts, control-plane/core/src/settings.rs.
 {{- $names := list -}}
 {{- range $number, $period := index ($ | default dict) $list -}}
 {{- $at := printf "config.settings.%s[%d]" $list $number -}}
+{{- if not (regexMatch "^[!-~]([ -~]*[!-~])?$" $period.name) -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "%s.name" $at) "ASCII characters, without a blank at an end"
+  (include "nimbus-control-plane.hidden" $period.name) "choose another one") -}}
+{{- end -}}
 {{- if has $period.name $names -}}
 {{- include "nimbus-control-plane.wrong" (list (printf "%s.name" $at) "a name of its own" (quote $period.name) "choose another one") -}}
 {{- end -}}
