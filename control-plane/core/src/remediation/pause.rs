@@ -78,8 +78,9 @@ fn put_together(found: &Pause, order: Pause, now: Timestamp) -> Option<Pause> {
     if is_again {
         return None;
     }
+    // A person has one pause: a later order of the same one takes the place of what is beneath, too.
+    let mut beneath: Vec<Pause> = found.beneath.iter().filter(|it| it.by != order.by).cloned().collect();
     if found.ends_before(order.until) {
-        let mut beneath = found.beneath.clone();
         if found.by != order.by {
             beneath.push(Pause { beneath: Vec::new(), ..found.clone() });
         }
@@ -93,7 +94,6 @@ fn put_together(found: &Pause, order: Pause, now: Timestamp) -> Option<Pause> {
     if own.is_some_and(|own| !own.ends_before(order.until)) {
         return None;
     }
-    let mut beneath: Vec<Pause> = found.beneath.iter().filter(|it| it.by != order.by).cloned().collect();
     beneath.push(order);
     Some(Pause { beneath: kept(beneath), ..found.clone() })
 }

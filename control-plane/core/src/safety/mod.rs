@@ -156,7 +156,7 @@ pub(crate) fn review(
             Err(reason) => Some(Blocked::Temporary(reason)),
         })
         .or_else(|| paused(scope, snapshot).map(Blocked::Temporary))
-        .or_else(|| held_by_calendar(plan, incident, snapshot, &pass.calendar, now).map(Blocked::Calendar))
+        .or_else(|| held_by_calendar(plan, incident, snapshot, pass, now).map(Blocked::Calendar))
         .or_else(|| {
             let before = must_begin_before(plan, incident, snapshot, pass, now)?;
             too_late(before, now).map(Blocked::Temporary)
@@ -197,7 +197,7 @@ pub(crate) fn paused(scope: &Scope, snapshot: &Snapshot<'_>) -> Option<String> {
 
 /// What a broken glass of the plan's approval passes by.
 fn passed(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>, now: Timestamp) -> Vec<Passed> {
-    if !plan.needs_approval || !snapshot.settings.has_calendar() {
+    if !plan.needs_approval {
         return Vec::new();
     }
     let of_plan =
@@ -206,20 +206,33 @@ fn passed(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>, now: Timest
     approvals.filter_map(|approval| approval.broken_glass.as_ref()).flat_map(|it| it.past.clone()).collect()
 }
 
+/// Looks at a calendar for a plan: at its action, the names of its place, and what a broken glass of its approval passes by.
+fn in_calendar<R>(
+    plan: &Plan,
+    incident: &Incident,
+    snapshot: &Snapshot<'_>,
+    now: Timestamp,
+    look: impl FnOnce(Option<ActionKind>, &[&str], &[Passed]) -> Option<R>,
+) -> Option<R> {
+    if !snapshot.settings.has_calendar() {
+        return None;
+    }
+    let passed = passed(plan, incident, snapshot, now);
+    snapshot.in_calendar(incident, |places| look(plan.action.kind(), places, &passed))
+}
+
 /// Why the windows and blackouts of the settings hold the plan back now. Who broke the glass of its approval passes by what was then.
 fn held_by_calendar(
     plan: &Plan,
     incident: &Incident,
     snapshot: &Snapshot<'_>,
-    calendar: &Calendar<'_>,
+    pass: &Pass<'_>,
     now: Timestamp,
 ) -> Option<String> {
-    if !snapshot.settings.has_calendar() {
-        return None;
-    }
-    let passed = passed(plan, incident, snapshot, now);
-    let action = plan.action.kind();
-    snapshot.in_calendar(incident, |places| calendar.held(action, places, &passed)).map(|held| held.text)
+    let held = in_calendar(plan, incident, snapshot, now, |action, places, passed| {
+        pass.calendar.held(action, places, passed)
+    });
+    held.map(|held| held.text)
 }
 
 /// That nothing is begun any more, as this is so near.
@@ -236,12 +249,9 @@ pub(crate) fn must_begin_before(
     pass: &Pass<'_>,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    if !snapshot.settings.has_calendar() {
-        return None;
-    }
-    let passed = passed(plan, incident, snapshot, now);
-    let action = plan.action.kind();
-    snapshot.in_calendar(incident, |places| pass.calendar.next(action, places, &passed))
+    in_calendar(plan, incident, snapshot, now, |action, places, passed| {
+        pass.calendar.next(action, places, passed)
+    })
 }
 
 /// Why a person's order cannot be carried out by the agent that would have to; asked before it is taken.

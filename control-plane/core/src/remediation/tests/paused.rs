@@ -250,6 +250,20 @@ fn who_makes_ones_own_pause_longer_resumes_once() {
 }
 
 #[test]
+fn who_paused_beneath_and_then_for_longer_resumes_once_too() {
+    let mut lab = crash_loop();
+    maintain(&mut lab, "cas", Some(900));
+    maintain(&mut lab, "ann", Some(600));
+    maintain(&mut lab, "ann", None);
+    resume(&mut lab, false);
+    assert!(lab.settle().is_empty());
+    let reason = lab.open(IncidentKind::PodCrashLoop).reason.clone();
+    assert!(reason.contains("cas paused"), "{reason}");
+    resume(&mut lab, false);
+    assert_eq!(lab.settle().len(), 1, "both have let it go on");
+}
+
+#[test]
 fn the_same_order_sent_again_changes_nothing_and_none_is_shortened() {
     let mut lab = crash_loop();
     assert!(maintain(&mut lab, "ann", Some(60)));
