@@ -194,9 +194,20 @@ pub fn asked(chart: Chart, template: &str, values: &[&str]) -> anyhow::Result<St
     printed(&[&["template", "nimbus", &folder, "--namespace", "ops"][..], values].concat())
 }
 
-/// What the charts say in a namespace that enforces this level, with these values.
+/// What the charts say in a namespace that enforces this level, with these values, on the newest Kubernetes.
 pub fn in_namespace_that_enforces(chart: Chart, enforced: &str, values: &str) -> anyhow::Result<String> {
-    let own = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": enforced}}});
+    in_namespace_that_enforces_of(chart, (enforced, "latest"), values)
+}
+
+/// The same where the namespace enforces its level by the rules of this release.
+pub fn in_namespace_that_enforces_of(
+    chart: Chart,
+    (enforced, version): (&str, &str),
+    values: &str,
+) -> anyhow::Result<String> {
+    let own = json!({"metadata": {"labels": {
+        "pod-security.kubernetes.io/enforce": enforced, "pod-security.kubernetes.io/enforce-version": version,
+    }}});
     // As the chart asks the cluster: for nothing where `restricted` takes the values.
     let (asks, judge) = if chart.name() == AGENT.name() {
         let named = format!("(include \"{AGENT}.asks\" . | fromYaml).named");
@@ -204,12 +215,13 @@ pub fn in_namespace_that_enforces(chart: Chart, enforced: &str, values: &str) ->
             format!("\"{AGENT}.check.found\" (dict \"root\" . \"named\" {named} \"found\" .Values.found)");
         (named, judge)
     } else {
-        let asks = format!("(include \"{chart}.refusedBy\" . | fromYaml).restricted");
+        let asks =
+            format!("(include \"{chart}.refusedBy\" (dict \"root\" . \"minor\" 0) | fromYaml).restricted");
         (asks, format!("\"{chart}.check.enforced\" (dict \"root\" . \"namespace\" .Values.found.ops)"))
     };
     let judge = format!("if {asks} -}}}}{{{{ include {judge} }}}}{{{{- end");
     let found = format!("found={}", json!({"kube-system": {"metadata": {"uid": "u"}}, "ops": own}));
-    asked(chart, &judge, &["--set-json", &found, "--set", values])
+    asked(chart, &judge, &["--kube-version", "1.37.0", "--set-json", &found, "--set", values])
 }
 
 /// Values of both charts that a level of Pod Security refuses, the value that is named for it, and whether `baseline` refuses it too.

@@ -6,10 +6,14 @@
 use nimbus_checks::excess::excess;
 use nimbus_tests::helm::{
     AGENT, CONTROL_PLANE, Chart, REFUSED_BY_POD_SECURITY, TAKEN_BY_POD_SECURITY, in_namespace_that_enforces,
+    in_namespace_that_enforces_of,
 };
 use nimbus_tests::rig::Cluster;
 use nimbus_tests::rig::workloads::Workloads;
 use serde_json::{Value, json};
+
+/// The minor release of the API server of the tests.
+const NEWEST: u32 = 37;
 
 /// The template of the pods that a chart makes with these values.
 fn template(chart: Chart, values: &str) -> Value {
@@ -59,8 +63,8 @@ async fn what_the_charts_and_preflight_say_of_pod_security_is_what_the_server_do
             for (level, _) in &namespaces {
                 let by_server = takes(cluster, &format!("takes-{level}"), &template).await;
                 let said = in_namespace_that_enforces(chart, level, values).unwrap();
-                let counts = |one: &nimbus_checks::excess::Excess| !(*level == "baseline" && one.is_baseline);
-                let by_preflight = !excess(&template).iter().any(counts);
+                let by_preflight =
+                    !excess(&template).iter().any(|one| one.is_refused(*level == "baseline", NEWEST));
                 assert_eq!(
                     (!said.contains("expected"), by_preflight),
                     (by_server, by_server),
@@ -71,4 +75,40 @@ async fn what_the_charts_and_preflight_say_of_pod_security_is_what_the_server_do
         }
     }
     assert!(tried > 80, "{tried}");
+}
+
+/// What releases let through by and by: the API server judges by the rules of the release that a namespace names.
+#[tokio::test]
+async fn by_the_rules_of_an_older_release_more_is_refused_and_each_of_them_says_so() {
+    let cluster = Cluster::shared().await.unwrap();
+    let values = |text: &str| format!("podSecurityContext.{text}");
+    let sysctl =
+        |name: &str| values(&format!("sysctls[0].name={name},podSecurityContext.sysctls[0].value=1"));
+    let tried = [
+        sysctl("net.ipv4.ip_local_reserved_ports"),
+        sysctl("net.ipv4.tcp_fin_timeout"),
+        sysctl("net.ipv4.tcp_wmem"),
+        sysctl("net.ipv4.tcp_notsent_lowat"),
+        values("seLinuxOptions.type=container_engine_t"),
+    ];
+    let mut taken = 0;
+    for minor in [25, 28, 30, 31, 36, NEWEST] {
+        let (version, name) = (format!("v1.{minor}"), format!("rules-of-{minor}"));
+        let labels = json!({
+            "pod-security.kubernetes.io/enforce": "baseline", "pod-security.kubernetes.io/enforce-version": version,
+        });
+        let _namespace = cluster.namespace(&name, &labels).await.unwrap();
+        for values in &tried {
+            let template = template(AGENT, values);
+            let by_server = takes(cluster, &name, &template).await;
+            let by_preflight = !excess(&template).iter().any(|one| one.is_refused(true, minor));
+            for chart in [CONTROL_PLANE, AGENT] {
+                let said = in_namespace_that_enforces_of(chart, ("baseline", &version), values).unwrap();
+                let found = (!said.contains("expected"), by_preflight);
+                assert_eq!(found, (by_server, by_server), "{chart}, {values}, {version}: {said}");
+            }
+            taken += u32::from(by_server);
+        }
+    }
+    assert_eq!(taken, 1 + 2 + 3 + 4 + 5, "each release lets one more through than the one before it");
 }

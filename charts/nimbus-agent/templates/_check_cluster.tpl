@@ -61,7 +61,7 @@ The ConfigMap that stops the agents goes by the DaemonSet's name: under another 
 {{- end -}}
 {{- $off := eq (toString .Values.acting.checkCluster) "false" -}}
 {{- if not $off -}}
-{{- with (include "nimbus-agent.refusedBy" . | fromYaml).restricted -}}{{- $_ := set $named $.Release.Namespace . -}}{{- end -}}
+{{- with (include "nimbus-agent.refusedBy" (dict "root" . "minor" 0) | fromYaml).restricted -}}{{- $_ := set $named $.Release.Namespace . -}}{{- end -}}
 {{- end -}}
 {{- range .Values.acting.namespaces -}}{{- $_ := set $named . "acting.namespaces" -}}{{- end -}}
 {{- if and (or $named .Values.acting.clusterUid) (not $off) -}}{{- dict "named" $named | toJson -}}{{- end -}}

@@ -99,6 +99,17 @@ own default counts, control-plane/core/src/settings.rs.
   (printf "at least config.settings.%s, %d, as it %s" (index . 1) $least (index . 2)) (toString $most) "raise it, or lower the other one") -}}
 {{- end -}}
 {{- end -}}
+{{- /* Helm writes them as YAML, which would say it without a name. */ -}}
+{{- range $list := list "quorum" "window" "blackout" -}}
+{{- range $number, $one := index ($ | default dict) $list -}}
+{{- range $one.clusters -}}
+{{- if regexMatch "[\\x{00}-\\x{1f}\\x{7f}-\\x{9f}]" . -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "config.settings.%s[%d].clusters" $list $number) "names without control characters"
+  (include "nimbus-control-plane.hidden" .) "correct it") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- range $list := list "window" "blackout" -}}
 {{- $names := list -}}
 {{- range $number, $period := index ($ | default dict) $list -}}

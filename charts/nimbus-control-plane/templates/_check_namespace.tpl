@@ -8,7 +8,7 @@ Asked only where values ask for more than `restricted` takes. Where the namespac
 or helm makes it. Helm ends where a look is forbidden: checkNamespace switches it off.
 */ -}}
 {{- define "nimbus-control-plane.check.namespace" -}}
-{{- if and (ne (toString .Values.checkNamespace) "false") (include "nimbus-control-plane.refusedBy" . | fromYaml).restricted -}}
+{{- if and (ne (toString .Values.checkNamespace) "false") (include "nimbus-control-plane.refusedBy" (dict "root" . "minor" 0) | fromYaml).restricted -}}
 {{- with lookup "v1" "Namespace" "" .Release.Namespace -}}
 {{- include "nimbus-control-plane.check.enforced" (dict "root" $ "namespace" .) -}}
 {{- end -}}

@@ -5,30 +5,34 @@ Judges the release's `namespace`, as the cluster has it. Helm would say that the
 */ -}}
 {{- define "nimbus-control-plane.check.enforced" -}}
 {{- $enforced := dig "metadata" "labels" "pod-security.kubernetes.io/enforce" "" .namespace -}}
-{{- with index (include "nimbus-control-plane.refusedBy" .root | fromYaml) $enforced -}}
+{{- $version := dig "metadata" "labels" "pod-security.kubernetes.io/enforce-version" "latest" .namespace -}}
+{{- $minor := int (regexFind "^[0-9]+" .root.Capabilities.KubeVersion.Minor) -}}
+{{- if ne $version "latest" -}}{{- $minor = min $minor (int (regexReplaceAll "^v1[.]" $version "")) -}}{{- end -}}
+{{- with index (include "nimbus-control-plane.refusedBy" (dict "root" .root "minor" $minor) | fromYaml) $enforced -}}
 {{- include "nimbus-control-plane.wrong" (list . "nothing that Pod Security refuses in the namespace of the release"
-  (printf "%s, which enforces %s" (quote $.root.Release.Namespace) (quote $enforced))
-  "leave it out, or install into a namespace of its own, first: kubectl create namespace NAME; kubectl label namespace NAME pod-security.kubernetes.io/enforce=privileged") -}}
+  (printf "%s, which enforces %s of %s" (quote $.root.Release.Namespace) (quote $enforced) $version)
+  "leave it out, or install into a namespace of its own whose label takes it, first: kubectl create namespace NAME; kubectl label namespace NAME pod-security.kubernetes.io/enforce=baseline, or =privileged where that is not enough") -}}
 {{- end -}}
 {{- end -}}
 
 {{- /*
-As YAML: for `baseline` and `restricted` the first value that a namespace which enforces that level refuses; nothing where it takes the
-pods. What the chart itself renders is taken by both. Rules that releases loosened are taken as loose as they are by Kubernetes 1.37.
+As YAML: for `baseline` and `restricted` the first value that a namespace which enforces that level refuses, by the rules of the `minor`
+release; nothing where it takes the pods. What the chart itself renders is taken by both. Releases loosened sysctls and types of SELinux.
 */ -}}
 {{- define "nimbus-control-plane.refusedBy" -}}
+{{- $minor := .minor -}}
 {{- $baseline := list -}}
 {{- $restricted := list -}}
-{{- with include "nimbus-control-plane.ofTheNode" . -}}{{- $baseline = append $baseline . -}}{{- end -}}
-{{- range .Values.extraVolumes -}}
+{{- with include "nimbus-control-plane.ofTheNode" $.root -}}{{- $baseline = append $baseline . -}}{{- end -}}
+{{- range $.root.Values.extraVolumes -}}
 {{- if .hostPath -}}{{- $baseline = append $baseline "extraVolumes" -}}{{- end -}}
 {{- $taken := list "name" "configMap" "csi" "downwardAPI" "emptyDir" "ephemeral" "image" "persistentVolumeClaim" "projected" "secret" -}}
 {{- range $kind, $source := . -}}
 {{- if not (or (kindIs "invalid" $source) (has $kind $taken)) -}}{{- $restricted = append $restricted "extraVolumes" -}}{{- end -}}
 {{- end -}}
 {{- end -}}
-{{- $container := default dict .Values.securityContext -}}
-{{- $pod := default dict .Values.podSecurityContext -}}
+{{- $container := default dict $.root.Values.securityContext -}}
+{{- $pod := default dict $.root.Values.podSecurityContext -}}
 {{- if eq (toString $container.privileged) "true" -}}{{- $baseline = append $baseline "securityContext.privileged" -}}{{- end -}}
 {{- if not (has (toString (default "Default" $container.procMount)) (list "Default")) -}}
 {{- $baseline = append $baseline "securityContext.procMount" -}}
@@ -52,14 +56,19 @@ pods. What the chart itself renders is taken by both. Rules that releases loosen
 {{- if ne (toString (ternary $container.runAsNonRoot $pod.runAsNonRoot $own)) "true" -}}
 {{- $restricted = append $restricted (ternary "securityContext.runAsNonRoot" "podSecurityContext.runAsNonRoot" $own) -}}
 {{- end -}}
-{{- $sysctls := list "kernel.shm_rmid_forced" "net.ipv4.ip_local_port_range" "net.ipv4.ip_local_reserved_ports"
-  "net.ipv4.ip_unprivileged_port_start" "net.ipv4.ping_group_range" "net.ipv4.tcp_fin_timeout" "net.ipv4.tcp_keepalive_intvl"
-  "net.ipv4.tcp_keepalive_probes" "net.ipv4.tcp_keepalive_time" "net.ipv4.tcp_notsent_lowat" "net.ipv4.tcp_rmem"
-  "net.ipv4.tcp_slow_start_after_idle" "net.ipv4.tcp_syncookies" "net.ipv4.tcp_wmem" -}}
+{{- $sysctls := list "kernel.shm_rmid_forced" "net.ipv4.ip_local_port_range" "net.ipv4.ip_unprivileged_port_start"
+  "net.ipv4.ping_group_range" "net.ipv4.tcp_syncookies" -}}
+{{- if ge $minor 27 -}}{{- $sysctls = append $sysctls "net.ipv4.ip_local_reserved_ports" -}}{{- end -}}
+{{- if ge $minor 29 -}}{{- $sysctls = concat $sysctls (list "net.ipv4.tcp_fin_timeout" "net.ipv4.tcp_keepalive_intvl"
+  "net.ipv4.tcp_keepalive_probes" "net.ipv4.tcp_keepalive_time") -}}{{- end -}}
+{{- if ge $minor 32 -}}{{- $sysctls = concat $sysctls (list "net.ipv4.tcp_rmem" "net.ipv4.tcp_wmem") -}}{{- end -}}
+{{- if ge $minor 37 -}}{{- $sysctls = concat $sysctls (list "net.ipv4.tcp_notsent_lowat" "net.ipv4.tcp_slow_start_after_idle") -}}{{- end -}}
+{{- $types := list "" "container_t" "container_init_t" "container_kvm_t" -}}
+{{- if ge $minor 31 -}}{{- $types = append $types "container_engine_t" -}}{{- end -}}
 {{- range ternary $pod.sysctls list (kindIs "slice" $pod.sysctls) -}}
 {{- if not (and (kindIs "map" .) (has (index (ternary . dict (kindIs "map" .)) "name") $sysctls)) -}}{{- $baseline = append $baseline "podSecurityContext.sysctls" -}}{{- end -}}
 {{- end -}}
-{{- range $annotation, $profile := .Values.podAnnotations -}}
+{{- range $annotation, $profile := $.root.Values.podAnnotations -}}
 {{- if hasPrefix "container.apparmor.security.beta.kubernetes.io/" $annotation -}}
 {{- if not (or (has (toString $profile) (list "" "runtime/default")) (hasPrefix "localhost/" (toString $profile))) -}}
 {{- $baseline = append $baseline "podAnnotations" -}}
@@ -76,7 +85,7 @@ pods. What the chart itself renders is taken by both. Rules that releases loosen
 {{- if eq (toString $windows.hostProcess) "true" -}}{{- $baseline = append $baseline (printf "%s.windowsOptions" $name) -}}{{- end -}}
 {{- $selinux := ternary $context.seLinuxOptions dict (kindIs "map" $context.seLinuxOptions) -}}
 {{- $type := toString (default "" $selinux.type) -}}
-{{- if or $selinux.user $selinux.role (not (has $type (list "" "container_t" "container_init_t" "container_kvm_t" "container_engine_t"))) -}}
+{{- if or $selinux.user $selinux.role (not (has $type $types)) -}}
 {{- $baseline = append $baseline (printf "%s.seLinuxOptions" $name) -}}
 {{- end -}}
 {{- range $field := list "seccompProfile" "appArmorProfile" -}}

@@ -1,8 +1,8 @@
 //! What a pod asks for that Pod Security's level `restricted` refuses (<https://kubernetes.io/docs/concepts/security/pod-security-standards/>),
-//! as Kubernetes 1.37 judges it. Both charts ask for nothing of it by themselves; values may.
+//! as Kubernetes 1.25 to 1.37 judge it. Both charts ask for nothing of it by themselves; values may.
 //!
-//! Rules that releases loosened are taken as loose as they are by now: what an older cluster refuses all the same (some `sysctls`), it says
-//! itself.
+//! Rules that releases loosened (sysctls, types of SELinux) are told with the release that did: an older cluster refuses what they let
+//! through by now, and so does a newer one in a namespace whose `enforce-version` is an older one.
 
 use serde_json::Value;
 
@@ -15,6 +15,15 @@ pub struct Excess {
     pub what: String,
     /// Does the level `baseline` take it?
     pub is_baseline: bool,
+    /// From which minor release of Kubernetes 1 on no level refuses it any more; `None`: each does that `is_baseline` says.
+    pub taken_since: Option<u32>,
+}
+
+impl Excess {
+    /// Does a namespace refuse it that enforces `baseline`, or otherwise `restricted`, by the rules of this minor release?
+    pub fn is_refused(&self, by_baseline: bool, minor: u32) -> bool {
+        !(by_baseline && self.is_baseline) && self.taken_since.is_none_or(|since| minor < since)
+    }
 }
 
 /// Capabilities that a container may be given at the level `baseline`; at `restricted` only the last one.
@@ -49,26 +58,32 @@ const VOLUMES: [&str; 11] = [
     "secret",
 ];
 
-/// Settings of the kernel that are a pod's own.
-const SYSCTLS: [&str; 14] = [
-    "kernel.shm_rmid_forced",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_notsent_lowat",
-    "net.ipv4.tcp_rmem",
-    "net.ipv4.tcp_slow_start_after_idle",
-    "net.ipv4.tcp_syncookies",
-    "net.ipv4.tcp_wmem",
+/// Settings of the kernel that are a pod's own, and the minor release since which each may be set; 0: before 1.25.
+const SYSCTLS: [(&str, u32); 14] = [
+    ("kernel.shm_rmid_forced", 0),
+    ("net.ipv4.ip_local_port_range", 0),
+    ("net.ipv4.ip_local_reserved_ports", 27),
+    ("net.ipv4.ip_unprivileged_port_start", 0),
+    ("net.ipv4.ping_group_range", 0),
+    ("net.ipv4.tcp_fin_timeout", 29),
+    ("net.ipv4.tcp_keepalive_intvl", 29),
+    ("net.ipv4.tcp_keepalive_probes", 29),
+    ("net.ipv4.tcp_keepalive_time", 29),
+    ("net.ipv4.tcp_notsent_lowat", 37),
+    ("net.ipv4.tcp_rmem", 32),
+    ("net.ipv4.tcp_slow_start_after_idle", 37),
+    ("net.ipv4.tcp_syncookies", 0),
+    ("net.ipv4.tcp_wmem", 32),
 ];
 
-/// SELinux types of containers.
-const SELINUX_TYPES: [&str; 4] = ["container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
+/// SELinux types of containers, in the same way.
+const SELINUX_TYPES: [(&str, u32); 4] =
+    [("container_t", 0), ("container_init_t", 0), ("container_kvm_t", 0), ("container_engine_t", 31)];
+
+/// Since which minor release one of these is taken; `None`: by none.
+fn since(all: &[(&str, u32)], name: &str) -> Option<u32> {
+    all.iter().find(|(one, _)| *one == name).map(|(_, since)| *since)
+}
 
 /// How an annotation names a container's AppArmor profile.
 const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
@@ -93,8 +108,8 @@ pub fn excess(template: &Value) -> Vec<Excess> {
     }
     let pod = &spec["securityContext"];
     let sysctls = each(&pod["sysctls"]).filter_map(|one| one["name"].as_str());
-    for name in sysctls.filter(|name| !SYSCTLS.contains(name)) {
-        found.add(true, &format!("the sysctl {name}"), false);
+    for name in sysctls {
+        found.add_until(since(&SYSCTLS, name), &format!("the sysctl {name}"));
     }
     let annotations = template["metadata"]["annotations"].as_object();
     let profiles = annotations.into_iter().flatten().filter(|(name, _)| name.starts_with(APPARMOR));
@@ -119,7 +134,14 @@ impl Found {
     fn add(&mut self, is_there: bool, what: &str, is_baseline: bool) {
         // What baseline refuses already is told once.
         if is_there && self.0.iter().all(|one| one.what != what) {
-            self.0.push(Excess { what: what.to_owned(), is_baseline });
+            self.0.push(Excess { what: what.to_owned(), is_baseline, taken_since: None });
+        }
+    }
+
+    /// Adds what each level refuses, or did before this release.
+    fn add_until(&mut self, taken_since: Option<u32>, what: &str) {
+        if taken_since != Some(0) && self.0.iter().all(|one| one.what != what) {
+            self.0.push(Excess { what: what.to_owned(), is_baseline: false, taken_since });
         }
     }
 
@@ -134,8 +156,10 @@ impl Found {
         }
         let selinux = &context["seLinuxOptions"];
         let text = |field: &str| selinux[field].as_str().filter(|text| !text.is_empty());
-        let is_odd = text("type").is_some_and(|kind| !SELINUX_TYPES.contains(&kind));
-        self.add(is_odd || text("user").is_some() || text("role").is_some(), "seLinuxOptions", false);
+        self.add(text("user").is_some() || text("role").is_some(), "seLinuxOptions", false);
+        if let Some(kind) = text("type") {
+            self.add_until(since(&SELINUX_TYPES, kind), "seLinuxOptions");
+        }
         self.add(context["windowsOptions"]["hostProcess"] == true, "windowsOptions.hostProcess", false);
         self.add(context["runAsNonRoot"] == false, NOT_NON_ROOT, true);
         self.add(context["runAsUser"] == 0, "runAsUser 0", true);
@@ -184,7 +208,25 @@ mod tests {
             "volumes": [{"name": "state", "emptyDir": {}}],
         }});
         change(&mut template["spec"]);
-        excess(&template).into_iter().map(|one| (one.what, one.is_baseline)).collect()
+        let found = excess(&template).into_iter().filter(|one| one.is_refused(false, 37));
+        found.map(|one| (one.what, one.is_baseline)).collect()
+    }
+
+    #[test]
+    fn what_a_release_let_through_is_refused_before_it() {
+        for (context, since) in [
+            (json!({"sysctls": [{"name": "net.ipv4.ip_local_reserved_ports", "value": "1"}]}), 27),
+            (json!({"sysctls": [{"name": "net.ipv4.tcp_rmem", "value": "1"}]}), 32),
+            (json!({"sysctls": [{"name": "net.ipv4.tcp_notsent_lowat", "value": "1"}]}), 37),
+            (json!({"seLinuxOptions": {"type": "container_engine_t"}}), 31),
+        ] {
+            let found = excess(&json!({"spec": {"securityContext": context}}));
+            assert_eq!(found.len(), 1, "{found:?}");
+            for minor in [25, since - 1] {
+                assert!(found[0].is_refused(true, minor) && found[0].is_refused(false, minor), "{found:?}");
+            }
+            assert!(!found[0].is_refused(false, since), "{found:?}");
+        }
     }
 
     #[test]

@@ -256,7 +256,11 @@ mod tests {
             - resources:\n            requests:\n              cpu: 20m\n";
         let needs = Needs::read(rendered).unwrap();
         assert_eq!(needs.volumes, [Class::Named("fast".to_owned())]);
-        let of_agent = Excess { what: "the host path /etc/kubernetes".to_owned(), is_baseline: false };
+        let of_agent = Excess {
+            what: "the host path /etc/kubernetes".to_owned(),
+            is_baseline: false,
+            taken_since: None,
+        };
         assert!(needs.agent_excess.contains(&of_agent) && !needs.control_plane_excess.contains(&of_agent));
         assert_eq!(needs.balanced, ["a"]);
         assert_eq!(needs.replicas, 3);

@@ -22,6 +22,9 @@ const HUNG_LIMIT: Duration = Duration::from_mins(2);
 /// The drop-in that lets the agent act, as its first lines say.
 const DROP_IN: &str = "/etc/systemd/system/nimbus-agent.service.d";
 
+/// The exposure that an agent stays below which acts on files.
+const ACTING: f64 = 2.6;
+
 /// Tells it.
 pub fn tell(host: &mut Host, packages: &Packages, before: &Listing) -> anyhow::Result<()> {
     let mut clock = Clock::start();
@@ -250,18 +253,30 @@ fn act(host: &Host, operator: &Operator) -> anyhow::Result<()> {
     let commands = example.lines().filter_map(|line| line.strip_prefix("#   "));
     let commands: Vec<&str> = commands.filter(|line| !line.starts_with("install ")).collect();
     anyhow::ensure!(commands.len() >= 3, "the drop-in does not say how it is used:\n{example}");
-    host.shell("mkdir /var/lib/lxd && touch /var/lib/lxd/unix.socket")?;
+    host.shell(
+        "mkdir -p /var/lib/lxd /var/lib/kubelet/plugins/driver && touch /var/lib/lxd/unix.socket \
+         /var/lib/kubelet/plugins/driver/csi.sock /root/agent.socket",
+    )?;
     for line in commands {
         host.shell(line)?;
     }
     operator.wait_for_agent("what it may do", |agent| agent["allowed_actions"][0] == "restore_file")?;
-    // The socket of a container runtime, as one that is installed later makes it: by it whoever reaches it is root.
+    // The socket of a container runtime, as one that is installed later makes it, of a kubelet's driver, and in root's home: by
+    // them whoever reaches them is root.
     let pid = host.run(&["systemctl", "show", "--property", "MainPID", "--value", AGENT])?;
     let seen = host.shell(&format!(
-        "touch /run/docker.sock; cd /proc/{pid}/root; ls run run/dbus var/lib/lxd; rm -r /run/docker.sock /var/lib/lxd"
+        "touch /run/docker.sock; cd /proc/{pid}/root; ls run run/dbus run/credentials/* var/lib/lxd var/lib/kubelet/plugins root; \
+         rm -r /run/docker.sock /var/lib/lxd /var/lib/kubelet /root/agent.socket"
     ))?;
-    let is_hidden = !seen.contains("docker") && !seen.contains("unix.socket");
-    anyhow::ensure!(is_hidden && seen.contains("system_bus_socket"), "of sockets it sees: {seen}");
+    let hidden = ["docker", "unix.socket", "driver", "agent.socket"];
+    anyhow::ensure!(hidden.iter().all(|name| !seen.contains(name)), "of sockets it sees: {seen}");
+    // Names, and the join token that systemd hands over.
+    for needed in ["system_bus_socket", "nimbus-join-token"] {
+        anyhow::ensure!(seen.contains(needed), "it does not see {needed}: {seen}");
+    }
+    let exposure = hardened::exposure(host, AGENT)?;
+    println!("          exposure of {AGENT} where it acts: {exposure} (below {ACTING} is required)");
+    anyhow::ensure!(exposure < ACTING, "the exposure of {AGENT} where it acts is {exposure}");
     let drift = operator.wait_for_drift(&["waiting_approval"])?;
     let id = drift["id"].as_str().context("an id")?;
     operator.nimbus(&["drift", "fix", id])?;

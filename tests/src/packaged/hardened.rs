@@ -67,7 +67,8 @@ pub fn is_dynamic(host: &Host, unit: &str, state: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn exposure(host: &Host, unit: &str) -> anyhow::Result<f64> {
+/// How exposed a unit is, as `systemd-analyze security` says: from 0, which is closed, to 10.
+pub fn exposure(host: &Host, unit: &str) -> anyhow::Result<f64> {
     let said = host.run(&["systemd-analyze", "security", "--no-pager", &format!("{unit}.service")])?;
     let line =
         said.lines().find(|line| line.contains("Overall exposure level")).context("an overall exposure")?;

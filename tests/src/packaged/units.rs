@@ -168,6 +168,12 @@ fn and_no_more(host: &Host) -> anyhow::Result<()> {
         let said = ask(what)?;
         anyhow::ensure!(said.contains("authentication"), "the agent's user may do: systemctl {what}: {said}");
     }
+    // How a start is queued systemd does not tell polkit: docs/install.md says what that lets an agent do which somebody took over.
+    let said = ask("--job-mode=flush start shop.service")?;
+    anyhow::ensure!(
+        said.ends_with("done"),
+        "polkit is told how a start is queued: docs/install.md says that it is not: {said}"
+    );
     // A name of the rule that is not installed: what it runs would be for who asks to say.
     let transient =
         format!("runuser -u {AGENT} -- systemd-run --no-ask-password --unit={FREE} /bin/true 2>&1 || true");

@@ -173,6 +173,11 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(|c| c == ' ' || c.is_ascii_graphic())
 }
 
+/// Is nothing called so? Clusters and hosts have names of many kinds.
+pub(super) fn is_no_name(name: &str) -> bool {
+    name.is_empty() || name.contains(char::is_control)
+}
+
 /// Can these be used? If not, what was expected and what was found.
 pub(super) fn validate(periods: &[Period]) -> Result<(), (String, String)> {
     if periods.len() > MAX_PERIODS {
@@ -191,8 +196,8 @@ pub(super) fn validate(periods: &[Period]) -> Result<(), (String, String)> {
         if periods[..number].iter().any(|other| other.name == period.name) {
             return wrong("to have a name of its own", format!("{:?} a second time", period.name));
         }
-        if period.clusters.iter().any(String::is_empty) {
-            return wrong("to have names or ids of clusters and hosts", "an empty one".to_owned());
+        if let Some(odd) = period.clusters.iter().find(|name| is_no_name(name)) {
+            return wrong("to have names or ids of clusters and hosts", format!("{odd:?}"));
         }
         match period.when() {
             Some(When::Weekly { .. }) => {}

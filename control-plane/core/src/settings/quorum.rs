@@ -4,6 +4,8 @@
 use nimbus_protocol::ActionKind;
 use serde::{Deserialize, Serialize};
 
+use super::calendar;
+
 /// Most items of one quorum.
 pub const MAX_ITEMS: usize = 5;
 /// Most groups of one item, and of one person.
@@ -42,11 +44,9 @@ pub(super) fn validate(quorums: &[Quorum]) -> Result<(), (String, String)> {
     }
     for (number, quorum) in quorums.iter().enumerate() {
         let (at, items) = (number + 1, &quorum.groups);
-        if quorum.clusters.iter().any(String::is_empty) {
-            return wrong(
-                format!("number {at} to have names or ids of clusters and hosts"),
-                "an empty one".to_owned(),
-            );
+        if let Some(odd) = quorum.clusters.iter().find(|name| calendar::is_no_name(name)) {
+            let expected = format!("number {at} to have names or ids of clusters and hosts");
+            return wrong(expected, format!("{odd:?}"));
         }
         if items.is_empty() || items.len() > MAX_ITEMS {
             return wrong(

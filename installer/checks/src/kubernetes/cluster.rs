@@ -8,6 +8,8 @@ use crate::version::Version;
 
 /// The level of Pod Security that a namespace's label enforces.
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
+/// By the rules of which release it does.
+const ENFORCE_VERSION: &str = "pod-security.kubernetes.io/enforce-version";
 
 #[derive(Deserialize)]
 struct Build {
@@ -32,6 +34,8 @@ struct Server {
 pub struct Namespace {
     /// What its Pod Security label enforces: `privileged`, `baseline`, `restricted`; none without the label.
     pub enforced: Option<String>,
+    /// By the rules of which release, as its label says: `latest`, `v1.25`; none without the label.
+    pub enforced_version: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -69,7 +73,8 @@ fn read(text: &str) -> Gathered<Version> {
 /// Of `kubectl get namespace NAME -o json`.
 pub fn namespace(printed: &[u8]) -> Gathered<Namespace> {
     let mut object: Object = document(printed, "kubectl get namespace -o json")?;
-    Ok(Namespace { enforced: object.metadata.labels.remove(ENFORCE) })
+    let labels = &mut object.metadata.labels;
+    Ok(Namespace { enforced: labels.remove(ENFORCE), enforced_version: labels.remove(ENFORCE_VERSION) })
 }
 
 #[cfg(test)]
@@ -84,8 +89,11 @@ mod tests {
         assert!(server_version(br#"{"clientVersion": {"gitVersion": "v1.36.3"}}"#).is_err());
         assert!(client_version(b"Client Version: v1.36.3").is_err());
         let labelled =
-            br#"{"metadata": {"name": "n", "labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}"#;
-        assert_eq!(namespace(labelled).unwrap().enforced.as_deref(), Some("baseline"));
+            br#"{"metadata": {"name": "n", "labels": {"pod-security.kubernetes.io/enforce": "baseline",
+                "pod-security.kubernetes.io/enforce-version": "v1.25"}}}"#;
+        let expected = ["baseline", "v1.25"].map(|text| Some(text.to_owned()));
+        let found = namespace(labelled).unwrap();
+        assert_eq!([found.enforced, found.enforced_version], expected);
         assert_eq!(namespace(br#"{"metadata": {"name": "n"}}"#), Ok(Namespace::default()));
     }
 }

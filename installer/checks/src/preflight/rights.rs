@@ -76,10 +76,20 @@ pub fn asks(control_plane: &str, agents: &str, needs: &Needs) -> Vec<Ask> {
     asks
 }
 
+/// Is it neither of a release nor where leases are by default?
+fn is_elsewhere(place: &Place) -> bool {
+    match place {
+        Place::Named(_) => true,
+        Place::ControlPlane | Place::Agents | Place::Leases => false,
+    }
+}
+
 /// For which values the charts look at namespaces, and what switches that off.
 fn looked_at(needs: &Needs) -> Vec<(&'static str, &'static str)> {
     let of_agents = if needs.agents_unasked {
         None
+    } else if needs.makes.iter().any(|made| made.resource == "roles" && is_elsewhere(&made.place)) {
+        Some("the values name the namespace of the lease, and it looks whether that is there")
     } else if needs.acts {
         Some("the values let agents act, and it looks whether the namespaces for that are there")
     } else if needs.agent_excess.is_empty() {

@@ -46,7 +46,7 @@ fn place(name: &str, found: Option<Namespace>) -> Place {
 }
 
 fn enforcing(level: &str) -> Namespace {
-    Namespace { enforced: Some(level.to_owned()) }
+    Namespace { enforced: Some(level.to_owned()), enforced_version: None }
 }
 
 fn database() -> Database {
@@ -252,7 +252,7 @@ fn rights() {
         assert_eq!(said.contains("acting.checkCluster"), acts, "{said}");
     }
     // Values that ask for more than `restricted` takes make the charts look, too.
-    let excess = || vec![Excess { what: "runAsUser 0".to_owned(), is_baseline: true }];
+    let excess = || vec![Excess { what: "runAsUser 0".to_owned(), is_baseline: true, taken_since: None }];
     for (control_plane, agents) in [(true, false), (false, true), (true, true)] {
         let unseen = report(|snapshot| {
             for review in snapshot.rights.iter_mut().flatten() {
@@ -286,7 +286,7 @@ fn rights() {
 
 #[test]
 fn pod_security() {
-    let excess = |what: &str, is_baseline| Excess { what: what.to_owned(), is_baseline };
+    let excess = |what: &str, is_baseline| Excess { what: what.to_owned(), is_baseline, taken_since: None };
     let mounting =
         Needs { agent_excess: vec![excess("the host path /etc/kubernetes", false)], ..Needs::default() };
     let as_root = Needs { agent_excess: vec![excess("runAsUser 0", true)], ..Needs::default() };
@@ -327,6 +327,41 @@ fn pod_security() {
     });
     assert_eq!(verdict(&own, "pod-security"), Some(Failure));
     assert!(text(&own, "pod-security").contains("namespace nimbus enforces restricted"));
+    // By the rules of the server's release, or of an older one that the namespace names.
+    let later = Excess { taken_since: Some(32), ..excess("the sysctl net.ipv4.tcp_rmem", false) };
+    for (server, pinned, expected) in [
+        (31, None, Failure),
+        (32, None, Pass),
+        (37, Some("latest"), Pass),
+        (37, Some("v1.31"), Failure),
+        (37, Some("v1.32"), Pass),
+        (31, Some("v1.37"), Failure),
+        (37, Some("newest"), Failure),
+    ] {
+        let judged = report(|snapshot| {
+            snapshot.server = Ok(Server::Version(Version::new(1, server, 0)));
+            let enforced_version = pinned.map(str::to_owned);
+            let found = Namespace { enforced_version, ..enforcing("baseline") };
+            snapshot.agents = place("agents", Some(found));
+            let agent_excess = vec![later.clone()];
+            snapshot.values = Ok(Values::Taken(Needs { agent_excess, ..Needs::default() }));
+        });
+        assert_eq!(verdict(&judged, "pod-security"), Some(expected), "{server} {pinned:?}");
+    }
+    // The weakest level that suffices, and never for the namespace that has the control plane's keys.
+    for (what, is_baseline, level) in
+        [("runAsUser 0", true, "enforce=baseline"), ("hostPort", false, "enforce=privileged")]
+    {
+        let shared = report(|snapshot| {
+            snapshot.control_plane = place("nimbus", Some(enforcing("restricted")));
+            snapshot.agents = place("nimbus", Some(enforcing("restricted")));
+            let agent_excess = vec![excess(what, is_baseline)];
+            snapshot.values = Ok(Values::Taken(Needs { agent_excess, ..Needs::default() }));
+        });
+        let said = text(&shared, "pod-security");
+        assert!(said.contains(level) && said.contains("--agents-namespace"), "{said}");
+        assert!(!said.contains("namespace nimbus pod-security"), "{said}");
+    }
     // A plan that makes the namespace knows how.
     let made = report(|snapshot| {
         snapshot.control_plane = place("nimbus", Some(enforcing("restricted")));
