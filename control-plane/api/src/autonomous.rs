@@ -53,19 +53,19 @@ pub struct Pause {
     /// When it ends by itself; `null`: when it is resumed.
     #[serde(default)]
     pub until: Option<Timestamp>,
-    /// Those of other people that end sooner, and hold when this one is resumed.
+    /// Those of other people that end no later, and hold when this one is resumed.
     #[serde(default)]
     pub beneath: Vec<PauseBeneath>,
 }
 
-/// Another person's pause of the same, which ends sooner.
+/// Another person's pause of the same, which ends no later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PauseBeneath {
     /// Who paused it.
     pub by: String,
     /// Why; may be empty.
     pub reason: String,
-    /// When it ends.
+    /// When it ends; `null`: when it is resumed.
     pub until: Option<Timestamp>,
 }
 

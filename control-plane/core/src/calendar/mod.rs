@@ -116,7 +116,8 @@ impl<'a> Calendar<'a> {
         Some((next.map(|(begins, _)| begins), text))
     }
 
-    /// When something that is not held back now will be: a job for it has to be begun before.
+    /// When something that is not held back now will be: a job for it has to be begun before. What a glass passes by is passed until
+    /// then, and may come back.
     pub(crate) fn next(
         &self,
         action: Option<ActionKind>,
@@ -131,8 +132,26 @@ impl<'a> Calendar<'a> {
                 // Held back now, nothing is begun.
                 Stand::Now(_) => None,
             });
-        let ends = if is_passed(OUTSIDE) { None } else { self.windows_end(action, places) };
-        begins.chain(ends).min()
+        let passed_until = |what: &str| {
+            let passing = passed.iter().filter(|one| one.passes(what, self.now));
+            passing.map(|one| one.until.unwrap_or(Timestamp::MAX)).max()
+        };
+        let blackouts = self.blackouts.iter().filter(|(period, _)| fits(period, action, places));
+        let again = blackouts.filter_map(|(period, _)| {
+            let until = passed_until(&past(period)).filter(|until| *until < Timestamp::MAX)?;
+            match stand(period, Reading::Longest, until) {
+                Stand::Later(begins) => begins,
+                Stand::Now(_) => Some(until),
+            }
+        });
+        let ends = match passed_until(OUTSIDE) {
+            None => self.windows_end(action, places, self.now),
+            Some(until) if until == Timestamp::MAX => None,
+            // Where no window is then, it is held back again.
+            Some(until) if self.is_outside(action, places, until) => Some(until),
+            Some(until) => self.windows_end(action, places, until),
+        };
+        begins.chain(again).chain(ends).min()
     }
 }
 
@@ -140,15 +159,29 @@ impl<'a> Calendar<'a> {
 const MOST_TOUCHING: usize = 16;
 
 impl Calendar<'_> {
-    /// When the windows that are now end, with those that follow them without a pause; `None`: there is none now, or no end.
-    fn windows_end(&self, action: Option<ActionKind>, places: &[&str]) -> Option<Timestamp> {
+    /// Are there windows for it, and is none of them at that moment?
+    fn is_outside(&self, action: Option<ActionKind>, places: &[&str], at: Timestamp) -> bool {
+        let mut fitting = self.windows.iter().filter(|(period, _)| fits(period, action, places)).peekable();
+        fitting.peek().is_some()
+            && fitting.all(|(period, _)| match stand(period, Reading::Shortest, at) {
+                Stand::Now(_) => false,
+                Stand::Later(_) => true,
+            })
+    }
+
+    /// When the windows that are at that moment end, with those that follow them without a pause; `None`: there is none then, or no
+    /// end.
+    fn windows_end(&self, action: Option<ActionKind>, places: &[&str], at: Timestamp) -> Option<Timestamp> {
         let fitting: Vec<_> =
             self.windows.iter().filter(|(period, _)| fits(period, action, places)).collect();
         let ends = |stand: &Stand| match *stand {
             Stand::Now(until) => Some(until.unwrap_or(Timestamp::MAX)),
             Stand::Later(_) => None,
         };
-        let mut end = fitting.iter().filter_map(|(_, stand)| ends(stand)).max()?;
+        let then = fitting
+            .iter()
+            .map(|(period, now)| if at == self.now { *now } else { stand(period, Reading::Shortest, at) });
+        let mut end = then.filter_map(|stand| ends(&stand)).max()?;
         for _ in 0..MOST_TOUCHING {
             let then = fitting.iter().map(|(period, _)| stand(period, Reading::Shortest, end));
             match then.filter_map(|stand| ends(&stand)).max() {

@@ -44,7 +44,7 @@ impl PauseOrder<'_> {
 
 /// Pauses it: no job is decided there any more. What is paused already, and for as long, stays as it is, with who paused it first and
 /// why. An order that lasts longer takes the place of one that ends sooner: who pulls the kill switch in the middle of a maintenance
-/// is not let down by its end. Somebody else's that ends sooner stays beneath, and holds when the longer one is resumed.
+/// is not let down by its end. Somebody else's that ends no later stays beneath, and holds when the longer one is resumed.
 pub fn pause(pauses: &[Versioned<Pause>], order: PauseOrder<'_>, now: Timestamp) -> ChangeSet {
     let mut record = Record::new(now);
     let ordered = order.pause(now);
@@ -86,16 +86,18 @@ fn put_together(found: &Pause, order: Pause, now: Timestamp) -> Option<Pause> {
         }
         return Some(Pause { beneath: kept(beneath), ..order });
     }
-    // One without an end, or of the same person, changes nothing beside one that lasts as long.
-    if order.until.is_none() || order.by == found.by {
+    // A second one of the same person changes nothing beside one that lasts as long.
+    if order.by == found.by {
         return None;
     }
     let own = found.beneath.iter().find(|it| it.by == order.by);
     if own.is_some_and(|own| !own.ends_before(order.until)) {
         return None;
     }
-    beneath.push(order);
-    Some(Pause { beneath: kept(beneath), ..found.clone() })
+    beneath.push(order.clone());
+    let beneath = kept(beneath);
+    // One that is not among them is not said to hold.
+    beneath.contains(&order).then(|| Pause { beneath, ..found.clone() })
 }
 
 /// Those that last longest, the longest first.
@@ -105,28 +107,55 @@ fn kept(mut beneath: Vec<Pause>) -> Vec<Pause> {
     beneath
 }
 
-/// Ends those whose time is over.
+/// Ends those whose time is over, also those beneath one that lasts.
 pub(super) fn ended<'a>(
     pauses: impl Iterator<Item = &'a Versioned<Pause>>,
     record: &mut Record,
     now: Timestamp,
 ) {
-    for found in pauses.filter(|pause| pause.doc.until.is_some_and(|until| until <= now)) {
-        let pause = &found.doc;
-        let text = format!("resumed {}, which {} had paused{}", pause.what(), pause.by, until(pause.until));
-        record.audit("autonomous.resumed", &subject(pause), &pause.cluster, text);
-        record.changes.removed.push(Removed::of(found));
+    let is_over = |pause: &Pause| pause.until.is_some_and(|until| until <= now);
+    for found in pauses {
+        let top = &found.doc;
+        let over = top.beneath.iter().chain([top]).filter(|pause| is_over(pause));
+        for pause in over {
+            let rest = if is_over(top) { "" } else { "; it stays paused" };
+            let text =
+                format!("resumed {}, which {} had paused{}{rest}", top.what(), pause.by, until(pause.until));
+            record.audit("autonomous.resumed", &subject(top), &top.cluster, text);
+        }
+        if is_over(top) {
+            record.changes.removed.push(Removed::of(found));
+        } else if top.beneath.iter().any(is_over) {
+            let beneath = top.beneath.iter().filter(|pause| !is_over(pause)).cloned().collect();
+            let doc = Pause { beneath, ..top.clone() };
+            record.changes.pauses.push(Versioned { version: found.version, doc });
+        }
     }
 }
 
 /// Lets it go on. What is not paused stays as it is; so does the fleet's pause when a cluster may go on, and a cluster's when the
-/// fleet may.
+/// fleet may. Whoever has a pause beneath another person's ends that one first: only a second order ends the other person's.
 pub fn resume(pauses: &[Versioned<Pause>], order: PauseOrder<'_>, now: Timestamp) -> ChangeSet {
     let mut record = Record::new(now);
     if let Some(found) = order.in_force(pauses) {
         let pause = &found.doc;
-        let mut beneath =
-            pause.beneath.iter().filter(|it| it.until.is_some_and(|until| now < until)).cloned();
+        let running = |it: &&Pause| it.until.is_none_or(|until| now < until);
+        if let Some(own) = pause.beneath.iter().filter(running).find(|it| it.by == order.by) {
+            let text = format!(
+                "ended the own pause{} of {}{}; {} has paused it{} still",
+                until(own.until),
+                pause.what(),
+                because(order.reason),
+                pause.by,
+                until(pause.until)
+            );
+            record.audit_by(order.by, "autonomous.resumed", &subject(pause), &pause.cluster, text);
+            let beneath = pause.beneath.iter().filter(|it| it.by != order.by).cloned().collect();
+            let doc = Pause { beneath, ..pause.clone() };
+            record.changes.pauses.push(Versioned { version: found.version, doc });
+            return record.changes;
+        }
+        let mut beneath = pause.beneath.iter().filter(running).cloned();
         let next = beneath.next();
         let still = next.as_ref().map(|it| format!("; {} has paused it{} still", it.by, until(it.until)));
         let text = format!(

@@ -263,9 +263,12 @@ pub(crate) fn refuse_order(plan: &Plan, incident: &Incident, snapshot: &Snapshot
         let (action, now) = (plan.action.kind(), snapshot.now);
         let calendar = Calendar::at(snapshot.settings, now);
         snapshot.in_calendar(incident, |places| {
-            let held = calendar.held(action, places, &[]).map(|held| held.text);
+            let held = calendar.held(action, places, &[]).map(|held| {
+                let ends = held.past.iter().all(|past| past.until.is_some());
+                if ends { format!("{}; order it again then", held.text) } else { held.text }
+            });
             let next = || too_late(calendar.next(action, places, &[])?, now);
-            held.or_else(next).map(|why| format!("{why}; order it again then"))
+            held.or_else(|| Some(format!("{}; order it again once that is over", next()?)))
         })
     };
     if let Some(why) = paused(&plan.scope, snapshot).or_else(held) {

@@ -279,6 +279,13 @@ fn a_job_has_to_be_begun_before_the_blackout_and_before_its_window_ends() {
     lab.settle();
     lab.answer(&breaks("eve", "nobody can pay")).unwrap();
     assert_eq!(ends(&mut lab), 30_000_000, "the second one was not passed by");
+    // Outside its windows by a glass, until the next one begins: that one's end is the job's.
+    let mut lab = stuck_rollout();
+    lab.settings.job_ttl_ms = 1_200_000;
+    lab.settings.window = vec![once(&lab, "tonight", 120, 420)];
+    lab.settle();
+    lab.answer(&breaks("eve", "nobody can pay")).unwrap();
+    assert_eq!(ends(&mut lab), 420_000_000);
 }
 
 #[test]

@@ -304,3 +304,71 @@ fn a_maintenance_does_not_shorten_a_pause() {
         assert!(lab.open(IncidentKind::PodCrashLoop).reason.contains("ann paused"));
     }
 }
+
+fn order_by(lab: &mut Lab, by: &str, seconds: Option<i64>) -> bool {
+    let until = seconds.map(|seconds| lab.now + jiff::SignedDuration::from_secs(seconds));
+    let pauses: Vec<_> = lab.pauses.values().cloned().collect();
+    let changes = remediation::pause(&pauses, PauseOrder { cluster: None, by, reason: "", until }, lab.now);
+    lab.commit(changes)
+}
+
+fn resume_by(lab: &mut Lab, by: &str) -> bool {
+    let pauses: Vec<_> = lab.pauses.values().cloned().collect();
+    let order = PauseOrder { cluster: None, by, reason: "", until: None };
+    let changes = remediation::resume(&pauses, order, lab.now);
+    lab.commit(changes)
+}
+
+/// Who has paused the fleet: whose pause shows, and whose are beneath.
+fn pausing(lab: &Lab) -> Vec<String> {
+    let all = lab.pauses.values().flat_map(|pause| [&pause.doc].into_iter().chain(&pause.doc.beneath));
+    all.map(|pause| pause.by.clone()).collect()
+}
+
+/// Ann's maintenance is over in the middle of Bob's kill switch: hers ends, and his is his.
+#[test]
+fn whoever_ends_an_own_maintenance_leaves_another_persons_kill_switch() {
+    let mut lab = crash_loop();
+    assert!(order_by(&mut lab, "ann", Some(3_600)) && order_by(&mut lab, "bob", None));
+    assert!(resume_by(&mut lab, "ann"));
+    assert_eq!(pausing(&lab), ["bob"]);
+    assert!(lab.settle().is_empty());
+    assert!(resume_by(&mut lab, "ann"), "a second order is about what is left");
+    assert!(pausing(&lab).is_empty());
+}
+
+#[test]
+fn two_people_who_pause_without_an_end_have_both_to_let_it_go_on() {
+    let mut lab = crash_loop();
+    assert!(order_by(&mut lab, "cas", Some(60)) && order_by(&mut lab, "ann", None));
+    assert!(order_by(&mut lab, "cas", None), "it lasts longer than cas's own of before");
+    assert!(!order_by(&mut lab, "cas", None));
+    lab.pass(120);
+    lab.expire();
+    assert!(resume_by(&mut lab, "ann"));
+    assert_eq!(pausing(&lab), ["cas"]);
+    assert!(lab.settle().is_empty());
+}
+
+#[test]
+fn a_pause_beneath_is_over_when_its_time_is_and_the_audit_log_says_so() {
+    let mut lab = crash_loop();
+    assert!(order_by(&mut lab, "cas", Some(60)) && order_by(&mut lab, "ann", None));
+    lab.pass(61);
+    lab.expire();
+    assert_eq!((pausing(&lab), lab.audited("autonomous.resumed")), (vec!["ann".to_owned()], 1));
+    lab.expire();
+    assert_eq!(lab.audited("autonomous.resumed"), 1);
+}
+
+#[test]
+fn a_pause_that_is_not_kept_is_not_said_to_hold() {
+    let mut lab = crash_loop();
+    order_by(&mut lab, "ann", None);
+    for n in 0..8 {
+        assert!(order_by(&mut lab, &format!("person-{n}"), Some(1_000 + n)));
+    }
+    assert!(!order_by(&mut lab, "late", Some(60)), "eight that last longer are beneath");
+    assert!(order_by(&mut lab, "longer", Some(9_000)));
+    assert_eq!(pausing(&lab).len(), 9);
+}

@@ -20,8 +20,9 @@ use crate::rest::retry::until_alone;
     tag = "autonomous", request_body = PauseRequest,
     description = "It holds once this answers: no job is sent any more, and every connected agent is told, which keeps \
                    it also while it has no control plane. What was begun is finished and, where it did not help, undone; Nimbus \
-                   goes on watching, planning and asking. With `for_seconds` it ends by itself. What is paused already stays as it \
-                   is, unless this one lasts longer. With `dry_run` it writes nothing.",
+                   goes on watching, planning and asking. With `for_seconds` it ends by itself. Of several people's \
+                   pauses of the same the longest shows and the others are beneath it; a second one of the same person that lasts no \
+                   longer changes nothing. With `dry_run` it writes nothing.",
     responses((status = 200, description = "Every pause that holds now, or would", body = List<Pause>))
 )]
 pub async fn pause(

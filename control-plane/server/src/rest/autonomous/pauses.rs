@@ -53,11 +53,14 @@ pub(super) async fn attempt(
         (None, false) => return Err(one_of("neither")),
     };
     let doc = cluster.as_ref().map(|cluster| &cluster.doc);
-    let until = until(request.for_seconds, app.now())?;
+    // One moment for both: how long a pause lasts tells an order that was sent again.
+    let now = app.now();
+    let until = until(request.for_seconds, now)?;
     let order = PauseOrder { cluster: doc, by: caller.name(), reason: &reason, until };
-    let mut changes = decide(&docs.pauses, order, app.now());
-    if let (false, Some(cluster)) = (changes.pauses.is_empty(), cluster) {
-        // Unchanged: one that is removed at the same moment is not paused, or its removal is decided anew.
+    let mut changes = decide(&docs.pauses, order, now);
+    if let (false, Some(cluster)) = (changes.pauses.is_empty(), cluster.filter(|it| it.version > 0)) {
+        // Unchanged: one that is removed at the same moment is not paused, or its removal is decided anew. One that is gone is not
+        // made anew.
         changes.clusters.push(cluster);
     }
     if !request.dry_run && !changes.is_empty() {
