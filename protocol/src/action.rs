@@ -41,11 +41,17 @@ actions! {
     RaiseMemoryLimit = "raise_memory_limit",
     /// Start a systemd service of a host again that failed.
     RestartUnit = "restart_unit",
+    /// Raise how much storage a PersistentVolumeClaim asks for, whose volume is nearly full.
+    ExpandVolume = "expand_volume",
 }
 
 /// With these words in its reason an agent refuses to raise a memory limit for which a namespace has no room: the same is not
 /// asked for again soon.
 pub const NO_ROOM: &str = "expected room for the higher limit";
+
+/// With these words in its reason an agent refuses to expand a volume that the API server does not let grow, such as by a quota: the
+/// same is not asked for again soon.
+pub const NOT_LET_GROW: &str = "expected a claim that the API server lets grow";
 
 /// With these words in its reason an agent refuses to start a unit that systemd does not let its user start: the same is not asked
 /// for again.

@@ -115,6 +115,8 @@ kinds! {
     PersistentVolume = "PersistentVolume",
     /// A PodDisruptionBudget.
     PodDisruptionBudget = "PodDisruptionBudget",
+    /// A StorageClass.
+    StorageClass = "StorageClass",
 }
 
 #[cfg(test)]

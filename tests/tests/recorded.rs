@@ -53,6 +53,7 @@ async fn has_its_inventory(url: &StoreUrl) {
         ObjectKind::PersistentVolumeClaim,
         ObjectKind::PersistentVolume,
         ObjectKind::PodDisruptionBudget,
+        ObjectKind::StorageClass,
     ];
     assert_eq!(cluster.unlisted(), later);
 }

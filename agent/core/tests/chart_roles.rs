@@ -34,7 +34,7 @@ fn is_of_the_cluster(permission: &Permission) -> bool {
     let Permission { group, resource, .. } = permission;
     match (*group, *resource) {
         ("", "namespaces" | "nodes") => true,
-        ("", "pods" | "pods/eviction" | "limitranges" | "resourcequotas")
+        ("", "pods" | "pods/eviction" | "limitranges" | "resourcequotas" | "persistentvolumeclaims")
         | ("apps", "deployments" | "replicasets" | "statefulsets")
         | ("policy", "poddisruptionbudgets") => false,
         _ => panic!("expected a resource that is listed here, found {resource:?} of group {group:?}; add it"),

@@ -66,6 +66,7 @@ words! {
         "withdraw_baseline",
         "raise_memory_limit",
         "restart_unit",
+        "expand_volume",
     ];
     /// Who can undo what a plan changes, once it is done.
     UndoBy = &["person", "nobody"];

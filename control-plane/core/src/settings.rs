@@ -5,12 +5,14 @@
 
 pub mod calendar;
 pub mod quorum;
+pub mod volumes;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use self::calendar::Period;
 use self::quorum::Quorum;
+use self::volumes::Volumes;
 
 /// So many times an eviction that is not allowed is asked for again soon, which takes a quarter of an hour; then seldom.
 const SOON: u32 = 20;
@@ -65,6 +67,8 @@ pub struct Settings {
     pub caps: Caps,
     /// When so much is wrong that nothing automatic runs.
     pub storm: StormLimits,
+    /// How far volumes may grow.
+    pub volumes: Volumes,
     /// Whose word is needed where one person's is not enough. The first that fits a plan holds; none: one person, of whatever group.
     pub quorum: Vec<Quorum>,
     /// Where one is for an action, it is begun only while one of them is now; none: always.
@@ -133,6 +137,7 @@ impl Default for Settings {
             attempts_memory_s: 604_800,
             caps: Caps::default(),
             storm: StormLimits::default(),
+            volumes: Volumes::default(),
             quorum: Vec::new(),
             window: Vec::new(),
             blackout: Vec::new(),
@@ -207,6 +212,7 @@ impl Settings {
         at_most("verify_timeout_ms", 3_600_000, self.verify_timeout_ms)?;
         let lifetime = self.job_ttl_ms.saturating_add(self.clock_skew_ms);
         at_most("job_ttl_ms and clock_skew_ms together", 3_600_000, lifetime)?;
+        self.volumes.validate().map_err(|(name, expected, found)| SettingsError { name, expected, found })?;
         for (name, checked) in [
             ("quorum", quorum::validate(&self.quorum)),
             ("window", calendar::validate(&self.window)),

@@ -131,7 +131,8 @@ fn allowed_by(kind: ActionKind) -> AllowedBy {
         ActionKind::RestartPod
         | ActionKind::RollbackDeployment
         | ActionKind::RaiseMemoryLimit
-        | ActionKind::UncordonNode => AllowedBy::Enabling,
+        | ActionKind::UncordonNode
+        | ActionKind::ExpandVolume => AllowedBy::Enabling,
     }
 }
 

@@ -293,7 +293,13 @@ pub fn persistent_volume_claim() -> v1::PersistentVolumeClaim {
         phase: "Bound".into(),
         volume: "pvc-5b1c4b0e".into(),
         storage_class: "fast".into(),
+        // Added later: see `grown`.
+        ..Default::default()
     }
+}
+
+pub fn storage_class() -> v1::StorageClass {
+    v1::StorageClass { meta: Some(meta()), provisioner: "csi.example.com".into(), allows_expansion: true }
 }
 
 pub fn persistent_volume() -> v1::PersistentVolume {

@@ -245,6 +245,15 @@ fn restart_unit() -> v1::RestartUnit {
     }
 }
 
+fn expand_volume() -> v1::ExpandVolume {
+    v1::ExpandVolume {
+        claim: Some(target()),
+        from_bytes: 8 << 30,
+        to_bytes: 12 << 30,
+        storage_class: "fast".into(),
+    }
+}
+
 fn unit() -> v1::Unit {
     v1::Unit {
         name: "nginx.service".into(),
@@ -427,6 +436,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("PersistentVolumeClaim", &persistent_volume_claim(), seen);
     check("PersistentVolume", &persistent_volume(), seen);
     check("PodDisruptionBudget", &pod_disruption_budget(), seen);
+    check("StorageClass", &storage_class(), seen);
     check("NodeMeasured", &node_measured(), seen);
     check("NodeCondition", &node_condition(), seen);
     check("MeasuredMemory", &measured_memory(), seen);
@@ -458,6 +468,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("UncordonNode", &uncordon(), seen);
     check("RaiseMemoryLimit", &raise(), seen);
     check("RestartUnit", &restart_unit(), seen);
+    check("ExpandVolume", &expand_volume(), seen);
     check("Unit", &unit(), seen);
     check("Units", &units(), seen);
     check("Action", &v1::Action { body: Some(action::Body::RestoreFile(restore())) }, seen);
@@ -516,8 +527,18 @@ pub fn grown() -> Vec<(&'static str, v1::Observation)> {
     let placed = v1::Pod { facts: Some(pod_facts_placed()), ..self::pod() };
     let parallel = v1::StatefulSet { pod_management_policy: "Parallel".into(), ..stateful_set() };
     let stateful_set = v1::StatefulSet { partition: Some(2), first_ordinal: 1, ..stateful_set() };
+    let claim = v1::PersistentVolumeClaim {
+        requested_bytes: 12 << 30,
+        capacity_bytes: 8 << 30,
+        resizing: "FileSystemResizePending".into(),
+        resize_error: "NodeResizeInfeasible".into(),
+        manager: "argocd".into(),
+        manager_evidence: "argocd.argoproj.io/tracking-id".into(),
+        ..persistent_volume_claim()
+    };
     let seen = |body| v1::Observation { body: Some(body), ..observation() };
     vec![
+        ("PersistentVolumeClaim_grown", seen(observation::Body::PersistentVolumeClaim(claim))),
         ("Pod_grown", seen(observation::Body::Pod(pod))),
         ("Node_grown", seen(observation::Body::Node(node))),
         ("Deployment_grown", seen(observation::Body::Deployment(deployment))),

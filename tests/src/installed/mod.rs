@@ -11,6 +11,7 @@ mod at_rest;
 mod backup;
 mod deployed;
 mod elsewhere;
+mod filled;
 mod site;
 mod story;
 mod versions;

@@ -13,6 +13,7 @@ use crate::bench::Row;
 use crate::postgres::Postgres;
 use crate::process::binary;
 use crate::registry::Registry;
+use crate::rig::real_node::csi::Csi;
 use crate::rig::real_node::names::Names;
 use crate::rig::real_node::{self, ADDRESS, RealNode, images, mounts};
 use crate::rig::workloads::Workloads;
@@ -212,6 +213,11 @@ impl Site {
         let file = file.display().to_string();
         let upgrade = ["upgrade", "--install", chart, from, "--values", &file];
         self.helm_at(at, &[&upgrade, words].concat()).await.map(drop)
+    }
+
+    /// A CSI driver on the first node.
+    pub async fn csi(&self) -> anyhow::Result<Csi> {
+        Csi::start(&self.cluster, self.nodes.first().context("a node")?).await
     }
 
     /// Pushes the image of one more program; the values that name it, by its digest.

@@ -11,6 +11,7 @@ use super::at_rest;
 use super::backup::Shelf;
 use super::deployed;
 use super::elsewhere::{self, Elsewhere};
+use super::filled;
 use super::site::{AGENT, CONTROL_PLANE, NAMESPACE, SHOP, Site, asking};
 use crate::bench::Row;
 use crate::process::send_signal;
@@ -26,6 +27,9 @@ pub const LIMIT: Duration = Duration::from_mins(2);
 const STOPPED: Duration = Duration::from_mins(3);
 /// What the product promises of a takeover, until the operator's command is answered again.
 const TAKEOVER: Duration = Duration::from_secs(15);
+
+/// What the agents may do.
+const ALLOWED: [&str; 2] = ["restart_pod", "expand_volume"];
 
 /// Tells it; with `at_rest` it stops in between to measure what the pods take.
 pub async fn tell(site: &Site, at_rest: Option<&Path>) -> anyhow::Result<()> {
@@ -49,6 +53,7 @@ pub async fn tell(site: &Site, at_rest: Option<&Path>) -> anyhow::Result<()> {
 
     let uid = cluster_uid(&site.cluster).await?;
     let agents = agents(site, &uid).await?;
+    let agents = |round: u32| with(agents(round), "/acting/actions", json!(ALLOWED));
     clock = Clock::start(site);
     site.install(AGENT, &agents(1)).await?;
     clock.say("helm install of the agent, until it is ready");
@@ -65,6 +70,8 @@ pub async fn tell(site: &Site, at_rest: Option<&Path>) -> anyhow::Result<()> {
         at_rest::measure(site, dir).await.context("what the pods take at rest")?;
     }
 
+    let filled = filled::begin(site).await.context("volumes that fill")?;
+
     let clock = Clock::start(site);
     let leader = leader(site).await?;
     kill9(site, &leader).await?;
@@ -73,13 +80,20 @@ pub async fn tell(site: &Site, at_rest: Option<&Path>) -> anyhow::Result<()> {
     clock.say("the leading control plane is killed, until nimbus is answered again");
     the_cluster_is_watched(site, &uid).await?;
     heal(site, "second", "from a crash to the pod that replaced it, under the new leader").await?;
+    if let Some(filled) = &filled {
+        filled.grow(site).await.context("a volume that grows")?;
+    }
 
     the_agent_ends_with_a_job_under_way(site).await?;
     the_cluster_is_watched(site, &uid).await?;
     upgrades(site, &uid, &agents, &control_plane(2, &shelf.values(site))).await?;
     shelf.one_is_made(site, 2, "postgresql").await.context("after the rollback")?;
     heal(site, "third", "from a crash to the pod that replaced it, after upgrade and rollback").await?;
-    nothing_was_lost(site).await?;
+    let expanded = filled.is_some();
+    if let Some(filled) = filled {
+        filled.end(site).await.context("a volume that grew")?;
+    }
+    nothing_was_lost(site, if expanded { 5 } else { 4 }).await?;
     let elsewhere =
         elsewhere::restore(site, &shelf, 3, &control_plane(3, &json!({}))).await.context("the restore")?;
     the_cluster_is_watched(site, &uid).await?;
@@ -265,7 +279,7 @@ async fn stop(site: &Site) -> anyhow::Result<()> {
         .await?;
     allowed_are(site, "nothing after an upgrade", <[Value]>::is_empty).await?;
     site.kubectl(&["delete", "configmap", &format!("{AGENT}-stop")]).await?;
-    allowed_are(site, "what it was", |allowed| allowed == [json!("restart_pod")]).await
+    allowed_are(site, "what it was", |allowed| allowed == ALLOWED.map(|word| json!(word))).await
 }
 
 async fn allowed_are(site: &Site, what: &str, is: impl Fn(&[Value]) -> bool) -> anyhow::Result<()> {
@@ -354,7 +368,7 @@ async fn upgrades(
 }
 
 /// Every observation and every job is accounted for.
-async fn nothing_was_lost(site: &Site) -> anyhow::Result<()> {
+async fn nothing_was_lost(site: &Site, jobs_in_all: usize) -> anyhow::Result<()> {
     let verified = site.nimbus(&["audit", "verify"]).await?;
     anyhow::ensure!(verified["valid"] == true, "the audit log: {verified}");
     // Those of the pods that are gone, too.
@@ -372,11 +386,11 @@ async fn nothing_was_lost(site: &Site) -> anyhow::Result<()> {
         "expected the agent of {NODE}, found {ours:?}"
     );
     // The last replacement may be there before the agent has looked at it for long enough.
-    wait_for("four jobs that succeeded", LIMIT, || async {
+    wait_for("every job to have succeeded", LIMIT, || async {
         let jobs = site.nimbus(&["jobs", "list"]).await?;
         let all = jobs["items"].as_array().context("jobs")?;
         let done = all.iter().filter(|job| job["state"] == "succeeded").count();
-        Ok(Seen::when((done == 4 && all.len() == 4).then_some(()), format!("{jobs}")))
+        Ok(Seen::when((done == jobs_in_all && all.len() == jobs_in_all).then_some(()), format!("{jobs}")))
     })
     .await
 }

@@ -6,6 +6,7 @@
 
 pub mod accept_baseline;
 pub mod budget;
+pub mod expand_volume;
 pub mod file;
 pub mod hold;
 pub mod memory_pod;
@@ -115,7 +116,7 @@ macro_rules! actions {
     };
 }
 
-actions! { RestartPod, RollbackDeployment, RestoreFile, AcceptBaseline, UncordonNode, WithdrawBaseline, RaiseMemoryLimit, RestartUnit }
+actions! { RestartPod, RollbackDeployment, RestoreFile, AcceptBaseline, UncordonNode, WithdrawBaseline, RaiseMemoryLimit, RestartUnit, ExpandVolume }
 
 fn malformed(field: &str, expected: &str) -> Result<(), Refusal> {
     Err(Refusal::new(Code::Malformed, format!("{field}: expected {expected}, found something else")))
@@ -140,6 +141,7 @@ mod tests {
             Body::WithdrawBaseline(v1::WithdrawBaseline::default()),
             Body::RaiseMemoryLimit(v1::RaiseMemoryLimit::default()),
             Body::RestartUnit(v1::RestartUnit::default()),
+            Body::ExpandVolume(v1::ExpandVolume::default()),
         ];
         assert_eq!(bodies.len(), ActionKind::ALL.len());
         for body in &bodies {

@@ -26,6 +26,7 @@ fn resource(kind: ObjectKind) -> (&'static str, &'static str) {
         ObjectKind::PersistentVolumeClaim => ("", "persistentvolumeclaims"),
         ObjectKind::PersistentVolume => ("", "persistentvolumes"),
         ObjectKind::PodDisruptionBudget => ("policy", "poddisruptionbudgets"),
+        ObjectKind::StorageClass => ("storage.k8s.io", "storageclasses"),
     }
 }
 
@@ -45,7 +46,8 @@ pub fn is_optional(kind: ObjectKind) -> bool {
         | ObjectKind::ConfigMap
         | ObjectKind::PersistentVolumeClaim
         | ObjectKind::PersistentVolume
-        | ObjectKind::PodDisruptionBudget => false,
+        | ObjectKind::PodDisruptionBudget
+        | ObjectKind::StorageClass => false,
     }
 }
 

@@ -199,6 +199,9 @@ mod tests {
                 ObjectKind::PodDisruptionBudget => {
                     Body::PodDisruptionBudget(v1::PodDisruptionBudget { meta, ..Default::default() })
                 }
+                ObjectKind::StorageClass => {
+                    Body::StorageClass(v1::StorageClass { meta, ..Default::default() })
+                }
                 ObjectKind::Node => Body::Node(v1::Node { meta, ..Default::default() }),
             }
         }

@@ -8,6 +8,7 @@
 
 mod accept_baseline;
 mod clock;
+mod expand_volume;
 mod flow;
 mod kube;
 mod raise_memory_limit;

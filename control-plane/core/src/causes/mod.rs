@@ -36,6 +36,7 @@ use crate::world::{Inventory, World};
 pub use correlate::Diagnosis;
 pub(crate) use disk_near_full::NEVER_WRITTEN;
 pub use file_drift::{PASSES, passing_files};
+pub(crate) use near_full::{Short, short};
 pub(crate) use unit_failed::ended;
 
 /// Whether the world agrees that a cause is gone, right after a job says so.

@@ -32,6 +32,28 @@ pub(super) fn near_full(of: &Filesystem) -> Option<String> {
     }
 }
 
+/// What of an open incident's file system is short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Short {
+    /// Bytes are, also where they came back below the upper bound since.
+    Bytes,
+    /// Inodes are near full, and bytes are not.
+    Inodes,
+    /// Nothing is known to be.
+    Nothing,
+}
+
+/// What is short of a file system that was near full.
+pub(crate) fn short(of: &Filesystem) -> Short {
+    let bytes = of.used_permille();
+    let inodes_are_full = of.inodes_used_permille().is_some_and(|used| used >= FULL);
+    match bytes {
+        Some(used) if used >= FULL || (used >= WELL && !inodes_are_full) => Short::Bytes,
+        Some(_) | None if inodes_are_full => Short::Inodes,
+        Some(_) | None => Short::Nothing,
+    }
+}
+
 /// How full it is, in words, where that is known to be well below the bound. A file system that says nothing of inodes, or
 /// that it has 0 of them, has no bound on them.
 pub(super) fn is_well(of: &Filesystem) -> Option<String> {

@@ -41,8 +41,14 @@ impl Cause for VolumeNearFull {
                 let Some(full) = near_full(&volume.filesystem) else { continue };
                 // A claim that is not in the inventory is gone, or not seen yet: the next figures tell.
                 let Some(claim) = inventory.claim(&volume.namespace, &volume.claim) else { continue };
+                let when = match measured.fill_pace(volume) {
+                    Some((span, left)) => {
+                        format!("; at the pace of the last {span:#} it is full in {left:#}")
+                    }
+                    None => String::new(),
+                };
                 let evidence = format!(
-                    "claim {}/{}: {full}, as the kubelet of node {node} measured it for pod {}",
+                    "claim {}/{}: {full}, as the kubelet of node {node} measured it for pod {}{when}",
                     volume.namespace, volume.claim, volume.pod
                 );
                 let finding = found.entry(claim.meta.uid.clone()).or_insert_with(|| {
@@ -99,8 +105,7 @@ impl Cause for VolumeNearFull {
 
     fn sentence(&self) -> &'static str {
         "the volume of a claim is nearly full: remove what its pod can do without, or raise spec.resources.requests.storage of \
-         the claim where its storage class allows expansion; Nimbus neither deletes data nor grows volumes, and a restart \
-         would free nothing"
+         the claim where its storage class allows expansion; Nimbus deletes no data, and a restart would free nothing"
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod accept_baseline;
 mod calendar;
+mod expand_volume;
 mod file;
 mod lasting;
 mod load;
@@ -101,6 +102,7 @@ fn rules_of(action: &Body) -> &dyn ActionRules {
         Body::WithdrawBaseline(action) => action,
         Body::RaiseMemoryLimit(action) => action,
         Body::RestartUnit(action) => action,
+        Body::ExpandVolume(action) => action,
     }
 }
 

@@ -112,7 +112,8 @@ fn raised(plan: &Plan) -> Option<RaisedLimit> {
         | Body::AcceptBaseline(_)
         | Body::UncordonNode(_)
         | Body::WithdrawBaseline(_)
-        | Body::RestartUnit(_) => None,
+        | Body::RestartUnit(_)
+        | Body::ExpandVolume(_) => None,
     }
 }
 

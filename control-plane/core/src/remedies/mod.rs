@@ -7,6 +7,7 @@
 //! independent checker is in `check`. All remedies are named in [`of`].
 
 mod accept_baseline;
+mod expand_volume;
 mod raise_memory_limit;
 pub mod report;
 mod restart_pod;
@@ -134,6 +135,7 @@ pub(crate) fn of(kind: ActionKind) -> &'static dyn Remedy {
         ActionKind::WithdrawBaseline => &withdraw_baseline::WithdrawBaseline,
         ActionKind::RaiseMemoryLimit => &raise_memory_limit::RaiseMemoryLimit,
         ActionKind::RestartUnit => &restart_unit::RestartUnit,
+        ActionKind::ExpandVolume => &expand_volume::ExpandVolume,
     }
 }
 

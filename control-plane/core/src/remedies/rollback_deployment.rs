@@ -178,7 +178,8 @@ fn is_planned(incident: &Incident, deployment: &Deployment, s: &Snapshot<'_>) ->
         | Body::UncordonNode(_)
         | Body::WithdrawBaseline(_)
         | Body::RaiseMemoryLimit(_)
-        | Body::RestartUnit(_) => false,
+        | Body::RestartUnit(_)
+        | Body::ExpandVolume(_) => false,
     })
 }
 

@@ -148,6 +148,7 @@ impl Lab {
                 ActionKind::RollbackDeployment,
                 ActionKind::UncordonNode,
                 ActionKind::RaiseMemoryLimit,
+                ActionKind::ExpandVolume,
             ],
             identity: None,
         };

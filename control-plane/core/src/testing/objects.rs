@@ -298,7 +298,16 @@ pub(crate) fn claim(name: &str, volume: &str) -> v1::PersistentVolumeClaim {
         phase: "Bound".into(),
         volume: volume.into(),
         storage_class: "fast".into(),
+        requested_bytes: 100 << 30,
+        capacity_bytes: 100 << 30,
+        ..Default::default()
     }
+}
+
+/// A StorageClass `name`, whose volumes may grow or not.
+pub(crate) fn storage_class(name: &str, allows_expansion: bool) -> v1::StorageClass {
+    let meta = v1::ObjectMeta { namespace: String::new(), ..meta("StorageClass", name, None) };
+    v1::StorageClass { meta: Some(meta), provisioner: "csi.example.com".into(), allows_expansion }
 }
 
 /// A PersistentVolume `name`, bound, that can be attached from nodes of one of these zones; of every node without any.

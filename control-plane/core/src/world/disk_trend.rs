@@ -1,4 +1,4 @@
-//! How fast the disks of a host fill: a few figures of the last hour.
+//! How fast the disks of a host, or the volumes of a node, fill: a few figures of the last hour.
 
 use std::collections::BTreeMap;
 

@@ -209,7 +209,8 @@ impl HostFacts {
             | Body::Secret(_)
             | Body::PersistentVolumeClaim(_)
             | Body::PersistentVolume(_)
-            | Body::PodDisruptionBudget(_) => false,
+            | Body::PodDisruptionBudget(_)
+            | Body::StorageClass(_) => false,
         }
     }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kube::{
     BatchJob, ConfigMap, DaemonSet, Deployment, Node, PersistentVolume, PersistentVolumeClaim, Pod,
-    PodDisruptionBudget, PodEvent, ReplicaSet, Secret, StatefulSet,
+    PodDisruptionBudget, PodEvent, ReplicaSet, Secret, StatefulSet, StorageClass,
 };
 use super::measured::MeasuredNodes;
 use super::named::Named;
@@ -59,6 +59,9 @@ pub struct Inventory {
     pub persistent_volumes: Table<PersistentVolume>,
     /// PodDisruptionBudgets by UID.
     pub pod_disruption_budgets: Table<PodDisruptionBudget>,
+    /// StorageClasses by UID.
+    #[serde(default)]
+    pub storage_classes: Table<StorageClass>,
     /// What the kubelets measured, by node.
     pub measured: MeasuredNodes,
     /// The agent whose observations count.
@@ -139,6 +142,7 @@ impl Inventory {
             ObjectKind::PersistentVolumeClaim => &self.persistent_volume_claims,
             ObjectKind::PersistentVolume => &self.persistent_volumes,
             ObjectKind::PodDisruptionBudget => &self.pod_disruption_budgets,
+            ObjectKind::StorageClass => &self.storage_classes,
         }
     }
 
@@ -157,6 +161,7 @@ impl Inventory {
             ObjectKind::PersistentVolumeClaim => &mut self.persistent_volume_claims,
             ObjectKind::PersistentVolume => &mut self.persistent_volumes,
             ObjectKind::PodDisruptionBudget => &mut self.pod_disruption_budgets,
+            ObjectKind::StorageClass => &mut self.storage_classes,
         }
     }
 
@@ -202,6 +207,9 @@ impl Inventory {
             Body::PodDisruptionBudget(budget) => {
                 let budget = PodDisruptionBudget::from(budget.clone());
                 put(&mut self.pod_disruption_budgets, &mut self.owned, budget)
+            }
+            Body::StorageClass(class) => {
+                put(&mut self.storage_classes, &mut self.owned, StorageClass::from(class.clone()))
             }
             Body::Gone(gone) => self.gone(gone, observed_at),
         };
@@ -295,6 +303,11 @@ impl Inventory {
         self.claim_names.uid(namespace, name).and_then(|uid| self.persistent_volume_claims.get(uid))
     }
 
+    /// The StorageClass of this name; a cluster has few of them.
+    pub fn storage_class(&self, name: &str) -> Option<&StorageClass> {
+        self.storage_classes.values().find(|class| class.meta.name == name)
+    }
+
     /// The PersistentVolume of this name.
     pub fn volume(&self, name: &str) -> Option<&PersistentVolume> {
         self.volume_names.uid("", name).and_then(|uid| self.persistent_volumes.get(uid))
@@ -349,6 +362,7 @@ impl Inventory {
             ObjectKind::PodDisruptionBudget => {
                 remove(&mut self.pod_disruption_budgets, &mut self.owned, &gone.uid)
             }
+            ObjectKind::StorageClass => remove(&mut self.storage_classes, &mut self.owned, &gone.uid),
         }
     }
 

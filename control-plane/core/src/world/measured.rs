@@ -1,6 +1,7 @@
 //! What kubelets measured on their nodes, as the agent on each node reads it: file systems, volumes of claims, pressure.
 //!
-//! The latest figures alone are kept, of each node once: there is no history of them. A figure that is absent is unknown. That a node's agent may tell of this node is checked before (`cluster_binding`);
+//! The latest figures alone are kept, of each node once, and of volumes beside that a few of the last hour, from which the pace is told at
+//! which they fill; those are not stored. A figure that is absent is unknown. That a node's agent may tell of this node is checked before (`cluster_binding`);
 //! what is near full, and whether a figure is fresh enough to conclude anything from it, is judged by the causes.
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use nimbus_protocol::v1;
 use serde::{Deserialize, Serialize};
 
 use super::bounds::{ITEMS, NAME, WORD, cut, is_name};
+use super::disk_trend::DiskTrend;
 
 /// Most nodes of one cluster whose figures are kept; those of further ones are not, and are unknown.
 pub const MAX_NODES: usize = 10_000;
@@ -42,6 +44,9 @@ pub struct MeasuredNode {
     /// Containers that are near their memory limit, the nearest first, as its agent chose them. They are shown alone, too.
     #[serde(default)]
     pub near_limit: Vec<NearLimit>,
+    /// How fast its volumes fill, by namespace and claim.
+    #[serde(skip)]
+    trend: DiskTrend,
 }
 
 /// The memory of a node; what is `None` was not measured.
@@ -112,9 +117,12 @@ impl MeasuredNodes {
         if told.node.is_empty() || (!is_known && self.0.len() >= MAX_NODES) {
             return false;
         }
-        let node = MeasuredNode::of(told, observed_at);
-        let before = self.0.insert(told.node.clone(), node.clone());
-        !before.is_some_and(|before| node.is_judged_as(before))
+        let mut node = MeasuredNode::of(told, observed_at);
+        let before = self.0.remove(&told.node);
+        node.follow(before.as_ref());
+        let is_news = !before.is_some_and(|before| node.is_judged_as(before));
+        self.0.insert(told.node.clone(), node);
+        is_news
     }
 
     /// Drops the figures of nodes that are no longer there.
@@ -162,18 +170,44 @@ impl MeasuredNode {
             volumes: told.volumes.iter().map(volume).collect(),
             memory: told.memory.as_ref().map_or_else(Memory::default, memory),
             near_limit: told.containers.iter().map(near_limit).collect(),
+            trend: DiskTrend::default(),
         }
+    }
+
+    /// Goes on from the figures of before.
+    fn follow(&mut self, before: Option<&Self>) {
+        let mut trend = before.map(|before| before.trend.clone()).unwrap_or_default();
+        let own = self.volumes.iter().filter(|volume| !volume.on_node_filesystem);
+        let figures: Vec<(String, u64)> =
+            own.filter_map(|volume| Some((volume.key(), volume.filesystem.available?))).collect();
+        let figures: Vec<(&str, u64)> = figures.iter().map(|(key, left)| (key.as_str(), *left)).collect();
+        trend.take(self.at, &figures);
+        self.trend = trend;
+    }
+
+    /// Over how long a volume was seen to fill, and in how long it is full at that pace. `None` where it does not fill, or was not
+    /// followed for long enough.
+    pub fn fill_pace(&self, volume: &Volume) -> Option<(SignedDuration, SignedDuration)> {
+        self.trend.pace(&volume.key(), volume.filesystem.available?, self.at)
     }
 
     /// Would every cause say the same of both? When they were read, memory and containers are kept and are no news by
     /// themselves: a cluster where nothing else moves is not assessed again.
     fn is_judged_as(&self, before: Self) -> bool {
-        *self == Self { at: self.at, memory: self.memory, near_limit: self.near_limit.clone(), ..before }
+        let (near_limit, trend) = (self.near_limit.clone(), self.trend.clone());
+        *self == Self { at: self.at, memory: self.memory, near_limit, trend, ..before }
     }
 
     /// Were they read lately enough to say something of now?
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         now.duration_since(self.at) <= FRESH
+    }
+}
+
+impl Volume {
+    /// By what it is followed.
+    fn key(&self) -> String {
+        format!("{}/{}", self.namespace, self.claim)
     }
 }
 

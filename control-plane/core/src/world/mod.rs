@@ -43,8 +43,8 @@ pub use inventory::Inventory;
 pub use kube::{
     BatchJob, Begun, ConfigMap, Container, DaemonSet, Deployment, KeepsAway, Node, NodeFacts,
     PersistentVolume, PersistentVolumeClaim, Placement, Pod, PodDisruptionBudget, PodEvent, PodFacts,
-    ReplicaSet, Requirement, Rollout, Secret, Selector, Spread, StatefulSet, StaysWith, Taint, TemplateFact,
-    Toleration,
+    ReplicaSet, Requirement, Rollout, Secret, Selector, Spread, StatefulSet, StaysWith, StorageClass, Taint,
+    TemplateFact, Toleration,
 };
 pub use listing::Listing;
 pub use listing::MAX_OBJECTS;

@@ -5,6 +5,7 @@
 //! why ([`obstacle`]).
 
 mod config;
+pub mod csi;
 pub mod enter;
 pub mod images;
 pub mod mounts;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Programs and files from packages, each with where it is looked for.
-pub const PARTS: [(&str, &[&str]); 8] = [
+pub const PARTS: [(&str, &[&str]); 9] = [
     ("runc", &["/usr/sbin/runc", "/usr/bin/runc"]),
     ("the CNI plugin bridge", &["/usr/lib/cni/bridge", "/usr/libexec/cni/bridge", "/opt/cni/bin/bridge"]),
     (
@@ -18,6 +18,8 @@ pub const PARTS: [(&str, &[&str]); 8] = [
     ("conntrack", &["/usr/sbin/conntrack", "/usr/bin/conntrack"]),
     ("ip", &["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"]),
     ("curl", &["/usr/bin/curl"]),
+    // For volumes that grow.
+    ("mkfs.xfs", &["/usr/sbin/mkfs.xfs", "/sbin/mkfs.xfs", "/usr/bin/mkfs.xfs"]),
     ("a static busybox", &["/bin/busybox.static", "/bin/busybox", "/usr/bin/busybox"]),
 ];
 

@@ -69,6 +69,8 @@ pub const CRATES: &[(&str, &[&str])] = &[
             "nimbus-store",
         ],
     ),
+    // A driver of volumes for the real node; the kubelet knows it, and no other crate.
+    ("nimbus-rig-csi", &[]),
     ("xtask", &[]),
 ];
 

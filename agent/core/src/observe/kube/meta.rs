@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::labels::{AllLabels, Annotations, Labels, Owner};
 use super::micros;
-use super::owners::{self, ManagedFields, Marks};
+use super::owners::{self, ManagedFields, Marks, Part};
 use crate::observe::bounded;
 
 /// The parts of an object's metadata that are used.
@@ -120,10 +120,21 @@ impl SlimMeta {
     /// Who keeps the object in its desired state, the topmost in one word, and all the evidence for that; `None` when nobody
     /// known does.
     pub(super) fn manager(&self) -> Option<(&'static str, String)> {
+        self.manager_of(Part::Template, &[])
+    }
+
+    /// The same of a claim. The StatefulSet whose pods use it, and such a pod, own it only so that it goes with them.
+    pub(super) fn manager_of_claim(&self) -> Option<(&'static str, String)> {
+        self.manager_of(Part::Resources, &["StatefulSet", "Pod"])
+    }
+
+    fn manager_of(&self, part: Part, beside: &[&str]) -> Option<(&'static str, String)> {
+        let owners = self.owner_references.iter().flatten();
         owners::manager(&Marks {
+            part,
             labels: self.labels.as_ref().map(|labels| &labels.known),
             annotations: self.annotations.as_ref(),
-            owners: self.owner_references.as_deref().unwrap_or_default(),
+            owners: owners.filter(|owner| !beside.contains(&owner.kind.as_str())).collect(),
             managed: self.managed_fields.as_deref().unwrap_or_default(),
         })
     }

@@ -29,6 +29,7 @@ mod secret;
 mod selector;
 mod spec;
 mod stateful_set;
+mod storage_class;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,7 @@ pub use pod_event::SlimPodEvent;
 pub use replica_set::SlimReplicaSet;
 pub use secret::SlimSecret;
 pub use stateful_set::SlimStatefulSet;
+pub use storage_class::SlimStorageClass;
 pub use template::{Template, template_hash};
 
 /// A kind of object that is watched.

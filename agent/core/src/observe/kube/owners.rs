@@ -36,12 +36,19 @@ struct Fields {
 struct SpecFields {
     #[serde(rename = "f:template")]
     template: Option<IgnoredAny>,
+    #[serde(rename = "f:resources")]
+    resources: Option<IgnoredAny>,
 }
 
 impl ManagedFields {
     /// Did it write a part of the pod template?
     pub(super) fn has_template(&self) -> bool {
         self.fields_v1.spec.template.is_some()
+    }
+
+    /// Did it write how much a claim asks for?
+    fn has_resources(&self) -> bool {
+        self.fields_v1.spec.resources.is_some()
     }
 
     /// Did it write a part of a ConfigMap's or a Secret's content?
@@ -51,11 +58,37 @@ impl ManagedFields {
     }
 }
 
+/// The part of an object by whose writers it is told who keeps it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part {
+    /// The pod template of a workload.
+    Template,
+    /// How much a claim asks for.
+    Resources,
+}
+
+impl Part {
+    fn is_of(self, entry: &ManagedFields) -> bool {
+        match self {
+            Self::Template => entry.has_template(),
+            Self::Resources => entry.has_resources(),
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Template => "the pod template",
+            Self::Resources => "how much it asks for",
+        }
+    }
+}
+
 /// Everything about an object that may say who keeps it.
 pub(super) struct Marks<'a> {
+    pub(super) part: Part,
     pub(super) labels: Option<&'a Labels>,
     pub(super) annotations: Option<&'a Annotations>,
-    pub(super) owners: &'a [Owner],
+    pub(super) owners: Vec<&'a Owner>,
     pub(super) managed: &'a [ManagedFields],
 }
 
@@ -84,9 +117,9 @@ impl<'a> Marks<'a> {
         self.annotations.and_then(|annotations| which(annotations).as_ref())
     }
 
-    /// The first manager of the pod template that fits.
+    /// The first manager of that part of the object that fits.
     fn wrote(&self, fits: impl Fn(&str) -> bool) -> Option<&'a str> {
-        let writers = self.managed.iter().filter(|entry| entry.has_template());
+        let writers = self.managed.iter().filter(|entry| self.part.is_of(entry));
         writers.map(|entry| entry.manager.as_str()).find(|name| fits(name))
     }
 }
@@ -102,11 +135,12 @@ fn argo_cd(marks: &Marks<'_>) -> Option<Manager> {
         return Some(("argocd", format!("Application {name}: label argocd.argoproj.io/instance = {name}")));
     }
     let writer = marks.wrote(|name| name.starts_with("argocd"))?;
+    let part = marks.part.words();
     let why = match marks.label(|l| &l.instance) {
-        Some(name) => format!(
-            "Application {name}: {writer} wrote the pod template, label app.kubernetes.io/instance = {name}"
-        ),
-        None => format!("an Application: {writer} wrote the pod template"),
+        Some(name) => {
+            format!("Application {name}: {writer} wrote {part}, label app.kubernetes.io/instance = {name}")
+        }
+        None => format!("an Application: {writer} wrote {part}"),
     };
     Some(("argocd", why))
 }
@@ -125,7 +159,7 @@ fn flux(marks: &Marks<'_>) -> Option<Manager> {
         return Some(named("HelmRelease", namespace, name, "helm.toolkit.fluxcd.io/name"));
     }
     let writer = marks.wrote(|name| matches!(name, "kustomize-controller" | "helm-controller" | "flux"))?;
-    Some(("flux", format!("{writer} wrote the pod template")))
+    Some(("flux", format!("{writer} wrote {}", marks.part.words())))
 }
 
 /// Other tools that apply what they keep again and again.
@@ -156,7 +190,7 @@ fn operators(marks: &Marks<'_>) -> Option<Manager> {
         return Some(("operator", format!("{kind} {name}: label olm.owner = {name}")));
     }
     let writer = marks.wrote(is_operator)?;
-    Some(("operator", format!("{writer} wrote the pod template")))
+    Some(("operator", format!("{writer} wrote {}", marks.part.words())))
 }
 
 /// The names by which operators write: `manager` is that of every operator that was not given another one.

@@ -33,6 +33,15 @@ impl Object {
         })
     }
 
+    /// A PersistentVolumeClaim.
+    pub(in super::super) fn claim(target: &v1::Target) -> Result<Self, Refusal> {
+        Ok(Self {
+            name: format!("PersistentVolumeClaim {}/{}", target.namespace, target.name),
+            uid: target.uid.clone(),
+            path: path("/api/v1", &target.namespace, "persistentvolumeclaims", &target.name)?,
+        })
+    }
+
     /// The object as it is now; `None` when there is none of that name.
     pub(in super::super) async fn get(&self, client: &Client) -> Result<Option<Value>, RequestError> {
         request::get_optional(client, &self.path).await
@@ -65,6 +74,31 @@ pub(in super::super) async fn apply(
     job: JobId,
     operations: impl IntoIterator<Item = Value>,
 ) -> Result<(), ActError> {
+    let patch = patch_of(object, checked, job, operations);
+    match request::json_patch::<Value>(client, &object.path, &patch).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(patch_error(&object.name, error)),
+    }
+}
+
+/// Asks the API server whether it would take the same change; nothing is changed.
+pub(in super::super) async fn try_out(
+    client: &Client,
+    object: &Object,
+    checked: &Checked,
+    job: JobId,
+    operations: impl IntoIterator<Item = Value>,
+) -> Result<(), RequestError> {
+    let patch = patch_of(object, checked, job, operations);
+    request::json_patch_dry_run::<Value>(client, &object.path, &patch).await.map(|_| ())
+}
+
+fn patch_of(
+    object: &Object,
+    checked: &Checked,
+    job: JobId,
+    operations: impl IntoIterator<Item = Value>,
+) -> Value {
     let mut patch = vec![
         json!({ "op": "test", "path": "/metadata/uid", "value": object.uid }),
         json!({ "op": "test", "path": "/metadata/resourceVersion", "value": checked.version }),
@@ -75,10 +109,7 @@ pub(in super::super) async fn apply(
     let pointer = format!("/metadata/annotations/{}", ANNOTATION.replace('/', "~1"));
     patch.push(json!({ "op": "add", "path": pointer, "value": job.to_string() }));
     patch.extend(operations);
-    match request::json_patch::<Value>(client, &object.path, &Value::Array(patch)).await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(patch_error(&object.name, error)),
-    }
+    Value::Array(patch)
 }
 
 /// What the API server's refusal of a patch means.

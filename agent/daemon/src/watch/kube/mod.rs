@@ -18,7 +18,7 @@ use std::time::Duration;
 use nimbus_agent_core::observe::kube::{
     SlimConfigMap, SlimDaemonSet, SlimDeployment, SlimJob, SlimNode, SlimPersistentVolume,
     SlimPersistentVolumeClaim, SlimPod, SlimPodDisruptionBudget, SlimPodEvent, SlimReplicaSet, SlimSecret,
-    SlimStatefulSet,
+    SlimStatefulSet, SlimStorageClass,
 };
 use nimbus_platform::{DoublingWait, since_boot};
 use nimbus_protocol::ObjectKind;
@@ -232,6 +232,7 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
             ObjectKind::PersistentVolumeClaim => Collection::of::<SlimPersistentVolumeClaim>(),
             ObjectKind::PersistentVolume => Collection::of::<SlimPersistentVolume>(),
             ObjectKind::PodDisruptionBudget => Collection::of::<SlimPodDisruptionBudget>(),
+            ObjectKind::StorageClass => Collection::of::<SlimStorageClass>(),
         };
         kinds.spawn(stream::run(follow.clone(), of));
     }

@@ -107,8 +107,24 @@ pub async fn json_patch<T: DeserializeOwned>(
     url: &str,
     patch: &serde_json::Value,
 ) -> Result<T, RequestError> {
-    let request = http::Request::patch(format!("{url}?fieldManager=nimbus-agent"))
-        .header("content-type", "application/json-patch+json");
+    send_patch(client, format!("{url}?fieldManager=nimbus-agent"), patch).await
+}
+
+/// The same as a dry run: the API server says whether it would take it, its admission included, and changes nothing.
+pub async fn json_patch_dry_run<T: DeserializeOwned>(
+    client: &Client,
+    url: &str,
+    patch: &serde_json::Value,
+) -> Result<T, RequestError> {
+    send_patch(client, format!("{url}?fieldManager=nimbus-agent&dryRun=All"), patch).await
+}
+
+async fn send_patch<T: DeserializeOwned>(
+    client: &Client,
+    url: String,
+    patch: &serde_json::Value,
+) -> Result<T, RequestError> {
+    let request = http::Request::patch(url).header("content-type", "application/json-patch+json");
     send(client, request, bytes(patch)?).await
 }
 

@@ -153,7 +153,8 @@ fn only(kind: ObjectKind) -> Option<&'static str> {
         | ObjectKind::Secret
         | ObjectKind::PersistentVolumeClaim
         | ObjectKind::PersistentVolume
-        | ObjectKind::PodDisruptionBudget => None,
+        | ObjectKind::PodDisruptionBudget
+        | ObjectKind::StorageClass => None,
     }
 }
 
@@ -172,7 +173,8 @@ fn metadata_alone(kind: ObjectKind) -> bool {
         | ObjectKind::BatchJob
         | ObjectKind::PersistentVolumeClaim
         | ObjectKind::PersistentVolume
-        | ObjectKind::PodDisruptionBudget => false,
+        | ObjectKind::PodDisruptionBudget
+        | ObjectKind::StorageClass => false,
     }
 }
 

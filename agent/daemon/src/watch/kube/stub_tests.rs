@@ -94,7 +94,13 @@ async fn answer(
         server.accepted.lock().unwrap().push(accept.unwrap_or_default());
     }
     let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default().to_owned());
-    let groups = ["/apis/apps/v1/", "/apis/batch/v1/", "/apis/policy/v1/", "/api/v1/persistentvolume"];
+    let groups = [
+        "/apis/apps/v1/",
+        "/apis/batch/v1/",
+        "/apis/policy/v1/",
+        "/apis/storage.k8s.io/v1/",
+        "/api/v1/persistentvolume",
+    ];
     if [PODS, NODES, SECRETS, "/api/v1/events", "/api/v1/configmaps"].contains(&path.as_str())
         || groups.iter().any(|group| path.starts_with(group))
     {

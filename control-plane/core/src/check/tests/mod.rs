@@ -11,6 +11,7 @@ use crate::testing::lab::{Lab, agent_id};
 use crate::testing::objects::*;
 
 mod evictions;
+mod expanded_volumes;
 mod held_nodes;
 mod raised_limits;
 mod rollback;

@@ -11,6 +11,7 @@ mod cordons;
 mod crash;
 mod disks;
 mod elsewhere;
+mod expanded;
 mod failed_runs;
 mod faults;
 mod files;

@@ -64,7 +64,7 @@ fn a_volume_that_fills_is_one_warning_that_recommends_and_ends_with_room() {
     assert_eq!((incident.severity, incident.object.name()), (Severity::Warning, "data"));
     assert_eq!((incident.plan_id, incident.approval_id), (None, None));
     assert!(incident.evidence[0].contains("95.0 % of 100.0 GiB in use, 5.0 GiB left"), "{incident:?}");
-    assert!(incident.reason.contains("spec.resources.requests.storage"), "{}", incident.reason);
+    assert!(incident.reason.contains("move it to a larger claim"), "{}", incident.reason);
     // Between the two bounds it neither ends nor comes back.
     fill(&mut lab, 87);
     lab.settle();
@@ -72,6 +72,27 @@ fn a_volume_that_fills_is_one_warning_that_recommends_and_ends_with_room() {
     fill(&mut lab, 84);
     lab.settle();
     assert_eq!(lab.last(IncidentKind::VolumeNearFull).state, IncidentState::Resolved);
+}
+
+#[test]
+fn how_long_it_takes_at_the_pace_of_the_last_hour_is_told() {
+    let mut lab = filled(80);
+    for used in [83, 86, 89] {
+        lab.pass(600);
+        fill(&mut lab, used);
+    }
+    lab.pass(600);
+    fill(&mut lab, 92);
+    lab.settle();
+    let evidence = lab.open(IncidentKind::VolumeNearFull).evidence[0].clone();
+    assert!(evidence.ends_with("at the pace of the last 40m it is full in 26m"), "{evidence}");
+    // One that does not fill tells no time.
+    let mut still = filled(92);
+    still.pass(1_200);
+    fill(&mut still, 92);
+    still.settle();
+    let evidence = still.open(IncidentKind::VolumeNearFull).evidence[0].clone();
+    assert!(evidence.ends_with("for pod data-0"), "{evidence}");
 }
 
 #[test]

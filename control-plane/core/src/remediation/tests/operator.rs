@@ -12,7 +12,12 @@ fn enabling_and_disabling_name_their_rules_and_repeat_without_effect() {
     let changes =
         remediation::disable(&cluster(&lab), &[ActionKind::RestartPod], false, "operator", lab.now).unwrap();
     assert!(lab.commit(changes));
-    let rest = [ActionKind::RollbackDeployment, ActionKind::UncordonNode, ActionKind::RaiseMemoryLimit];
+    let rest = [
+        ActionKind::RollbackDeployment,
+        ActionKind::UncordonNode,
+        ActionKind::RaiseMemoryLimit,
+        ActionKind::ExpandVolume,
+    ];
     assert_eq!(cluster(&lab).doc.enabled, rest);
     let again =
         remediation::disable(&cluster(&lab), &[ActionKind::RestartPod], false, "operator", lab.now).unwrap();

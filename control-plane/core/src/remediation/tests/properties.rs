@@ -231,6 +231,7 @@ fn work(lab: &mut Lab) {
             known(&[ObjectKind::ReplicaSet, ObjectKind::Deployment, ObjectKind::Pod]),
         );
         let with_nodes = rollout && nodes;
+        let claims = known(&[ObjectKind::PersistentVolumeClaim, ObjectKind::StorageClass]);
         let mode = lab.clusters[CLUSTER].doc.mode;
         let paused = !lab.pauses.is_empty();
         for job in lab.dispatch() {
@@ -240,6 +241,7 @@ fn work(lab: &mut Lab) {
                 Some(ActionBody::RollbackDeployment(_)) => rollout,
                 Some(ActionBody::RaiseMemoryLimit(_)) => with_nodes,
                 Some(ActionBody::UncordonNode(_)) => nodes,
+                Some(ActionBody::ExpandVolume(_)) => claims,
                 Some(
                     ActionBody::RestoreFile(_)
                     | ActionBody::AcceptBaseline(_)

@@ -20,6 +20,7 @@ mod requirement;
 mod secret;
 mod selector;
 mod stateful_set;
+mod storage_class;
 mod template;
 
 use nimbus_protocol::kind::Body;
@@ -41,6 +42,7 @@ pub use requirement::Requirement;
 pub use secret::Secret;
 pub use selector::Selector;
 pub use stateful_set::StatefulSet;
+pub use storage_class::StorageClass;
 pub use template::TemplateFact;
 
 /// Cuts what is too long in an object from the wire; false where it cannot be kept at all.
@@ -59,6 +61,7 @@ pub(super) fn bound(body: &mut Body) -> bool {
         Body::PersistentVolumeClaim(claim) => persistent_volume_claim::bound(claim),
         Body::PersistentVolume(volume) => persistent_volume::bound(volume),
         Body::PodDisruptionBudget(budget) => pod_disruption_budget::bound(budget),
+        Body::StorageClass(class) => storage_class::bound(class),
         Body::Gone(_)
         | Body::Sync(_)
         | Body::Host(_)

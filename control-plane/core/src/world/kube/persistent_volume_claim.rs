@@ -1,9 +1,10 @@
-//! The PersistentVolumeClaim of the inventory: which volume it is bound to. There may be many thousands: no more is kept.
+//! The PersistentVolumeClaim of the inventory: which volume it is bound to, how large that is and is to be, and whose the claim
+//! is.
 
 use nimbus_protocol::{ObjectKind, v1};
 use serde::{Deserialize, Serialize};
 
-use crate::world::bounds::{NAME, WORD, cut, is_meta_kept};
+use crate::world::bounds::{NAME, TEXT, WORD, cut, is_meta_kept};
 use crate::world::meta::Meta;
 use crate::world::object::Object;
 
@@ -16,6 +17,27 @@ pub struct PersistentVolumeClaim {
     pub phase: String,
     /// The PersistentVolume that it is bound to; empty while it is to none.
     pub volume: String,
+    /// Its class; empty when none is named, or where that was not kept yet.
+    #[serde(default)]
+    pub storage_class: String,
+    /// How much it asks for, bytes; `None` where its agent does not tell.
+    #[serde(default)]
+    pub requested: Option<u64>,
+    /// How much its volume has by its status, bytes.
+    #[serde(default)]
+    pub capacity: Option<u64>,
+    /// The change of its size that is under way; empty where none is.
+    #[serde(default)]
+    pub resizing: String,
+    /// Why such a change does not get on; empty where nothing is said to be wrong.
+    #[serde(default)]
+    pub resize_error: String,
+    /// Who keeps it in its desired state; empty where nobody known does.
+    #[serde(default)]
+    pub manager: String,
+    /// What says so.
+    #[serde(default)]
+    pub manager_evidence: String,
 }
 
 impl PersistentVolumeClaim {
@@ -36,7 +58,19 @@ impl Object for PersistentVolumeClaim {
 
 impl From<v1::PersistentVolumeClaim> for PersistentVolumeClaim {
     fn from(claim: v1::PersistentVolumeClaim) -> Self {
-        Self { meta: claim.meta.unwrap_or_default().into(), phase: claim.phase, volume: claim.volume }
+        let told = |bytes: u64| Some(bytes).filter(|bytes| *bytes > 0);
+        Self {
+            meta: claim.meta.unwrap_or_default().into(),
+            phase: claim.phase,
+            volume: claim.volume,
+            storage_class: claim.storage_class,
+            requested: told(claim.requested_bytes),
+            capacity: told(claim.capacity_bytes),
+            resizing: claim.resizing,
+            resize_error: claim.resize_error,
+            manager: claim.manager,
+            manager_evidence: claim.manager_evidence,
+        }
     }
 }
 
@@ -45,5 +79,9 @@ pub(super) fn bound(claim: &mut v1::PersistentVolumeClaim) -> bool {
     cut(&mut claim.phase, WORD);
     cut(&mut claim.volume, NAME);
     cut(&mut claim.storage_class, NAME);
+    cut(&mut claim.manager, WORD);
+    for text in [&mut claim.resizing, &mut claim.resize_error, &mut claim.manager_evidence] {
+        cut(text, TEXT);
+    }
     is_meta_kept(claim.meta.as_mut())
 }

@@ -198,7 +198,10 @@ async fn autonomy_says_what_keeps_it_from_acting() {
     connect(&api, 1);
     observe(&api, 1, CLUSTER, listing());
     let here = shown().await;
-    assert_eq!(here["forbidden"], json!(["rollback_deployment", "uncordon_node", "raise_memory_limit"]));
+    assert_eq!(
+        here["forbidden"],
+        json!(["rollback_deployment", "uncordon_node", "raise_memory_limit", "expand_volume"])
+    );
     assert!(here["reason"].as_str().unwrap().contains("policy forbids rollback_deployment"), "{here}");
     assert_eq!(here["waiting_approvals"], 1);
 }

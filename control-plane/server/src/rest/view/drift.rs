@@ -76,6 +76,7 @@ pub fn baseline(plan: &Plan, job: &Job) -> Option<api::Baseline> {
         | Body::RollbackDeployment(_)
         | Body::RaiseMemoryLimit(_)
         | Body::RestartUnit(_)
+        | Body::ExpandVolume(_)
         | Body::UncordonNode(_) => return None,
     };
     Some(api::Baseline {
@@ -167,6 +168,7 @@ fn planned(plan: &Plan) -> Option<Planned<'_>> {
         | Body::RollbackDeployment(_)
         | Body::RaiseMemoryLimit(_)
         | Body::RestartUnit(_)
+        | Body::ExpandVolume(_)
         | Body::UncordonNode(_) => None,
     }
 }

@@ -1,0 +1,138 @@
+//! The independent check of `expand_volume` plans: the claim is nobody else's and as it was planned on, a kubelet measured its
+//! volume to be nearly full, its class lets it grow, and the step is bounded, below the ceiling and not too soon.
+
+use nimbus_protocol::{ObjectKind, v1};
+
+use super::{ActionRules, Authority, Location, Violations, require};
+use crate::model::{ActionKind, JobState, Plan};
+use crate::snapshot::Snapshot;
+use crate::world::{Inventory, PersistentVolumeClaim};
+
+const WEEK_S: i64 = 604_800;
+
+impl ActionRules for v1::ExpandVolume {
+    fn authority(&self) -> Authority {
+        Authority::Approver
+    }
+
+    fn acts_in(&self) -> Location {
+        Location::Cluster
+    }
+
+    fn needs(&self) -> &'static [ObjectKind] {
+        &[ObjectKind::PersistentVolumeClaim]
+    }
+
+    fn node(&self) -> Option<&str> {
+        None
+    }
+
+    fn holds(&self) -> bool {
+        false
+    }
+
+    fn check(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
+        let Some(inventory) = snapshot.world.clusters.get(plan.scope.cluster_uid().unwrap_or_default())
+        else {
+            return require(found, 3, false, || format!("nothing is known of cluster {}", plan.scope));
+        };
+        let Some(target) = &self.claim else {
+            return require(found, 3, false, || "the plan names no claim".to_owned());
+        };
+        require(found, 3, plan.object.uid() == target.uid, || {
+            format!("the plan is about {}, and would expand {}", plan.object, target.name)
+        });
+        let Some(now) = inventory.persistent_volume_claims.get(&target.uid) else {
+            return require(found, 3, false, || format!("claim {} no longer exists", target.name));
+        };
+        require_same(self, found, now);
+        let mut classes =
+            inventory.storage_classes.values().filter(|one| one.meta.name == self.storage_class);
+        let are_listed = inventory.has_every(ObjectKind::StorageClass);
+        let grows = are_listed
+            && classes.next().is_some_and(|class| class.allows_expansion)
+            && classes.next().is_none();
+        require(found, 3, grows, || {
+            format!("StorageClass {} is not known to let volumes grow", self.storage_class)
+        });
+        let twice = u128::from(self.from_bytes) * 2;
+        require(found, 3, self.to_bytes > self.from_bytes && u128::from(self.to_bytes) <= twice, || {
+            format!("a step from {} to {} bytes is none, or too great a one", self.from_bytes, self.to_bytes)
+        });
+        let ceiling = u128::from(snapshot.settings.volumes.ceiling_gib) * 1_073_741_824;
+        require(found, 3, u128::from(self.to_bytes) <= ceiling, || {
+            format!("{} bytes are more than the ceiling of {ceiling}", self.to_bytes)
+        });
+    }
+
+    fn check_at_dispatch(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
+        let inventory = snapshot.world.clusters.get(plan.scope.cluster_uid().unwrap_or_default());
+        let name = self.claim.as_ref().map_or("", |claim| claim.name.as_str());
+        let full = inventory.is_some_and(|all| is_measured_full(self, all, snapshot.now));
+        require(found, 3, full, || format!("no figure of now shows the volume of {name} to be nearly full"));
+        let uid = self.claim.as_ref().map_or("", |claim| claim.uid.as_str());
+        let took_effect =
+            snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|job| &job.doc).filter(|job| {
+                job.action == ActionKind::ExpandVolume
+                    && job.object.uid() == uid
+                    && (job.applied_at.is_some()
+                        || matches!(
+                            job.state,
+                            JobState::Succeeded | JobState::Unknown | JobState::Compensated
+                        ))
+            });
+        let ago = took_effect.map(|job| {
+            let at = job.applied_at.or(job.finished_at).unwrap_or(job.created_at);
+            snapshot.now.as_second() - at.as_second()
+        });
+        let ago: Vec<i64> = ago.filter(|ago| *ago < WEEK_S).collect();
+        require(found, 5, ago.len() < 2, || {
+            format!("the volume of {name} was expanded {} times within a week", ago.len())
+        });
+        let least = i64::from(snapshot.settings.volumes.cool_down_s);
+        require(found, 5, ago.iter().all(|ago| *ago >= least), || {
+            format!("the volume of {name} was expanded within the last {least} s")
+        });
+    }
+}
+
+fn require_same(action: &v1::ExpandVolume, found: &mut Violations, now: &PersistentVolumeClaim) {
+    let name = &now.meta.name;
+    require(found, 3, !now.meta.deleting && now.phase == "Bound", || {
+        format!("claim {name} is {} or on its way out", now.phase)
+    });
+    require(found, 3, now.requested == Some(action.from_bytes), || {
+        format!("claim {name} asks for {:?} and not for {} bytes", now.requested, action.from_bytes)
+    });
+    require(found, 3, now.storage_class == action.storage_class, || {
+        format!("claim {name} is of class {:?}", now.storage_class)
+    });
+    require(found, 9, now.manager.is_empty(), || format!("claim {name} is managed by {}", now.manager));
+    let settled = now.resizing.is_empty() && now.resize_error.is_empty();
+    let has_it = now.capacity.is_some_and(|has| has >= action.from_bytes && has < action.to_bytes);
+    require(found, 3, settled && has_it, || {
+        format!(
+            "claim {name} has {:?} bytes and is on its way to another size: {}{}",
+            now.capacity, now.resizing, now.resize_error
+        )
+    });
+}
+
+/// Does a kubelet's figure that is not older than a quarter of an hour show that it does not have room again, which is 85 % of its
+/// bytes in use? From 90 % on there is an incident, which stands until then.
+fn is_measured_full(action: &v1::ExpandVolume, inventory: &Inventory, now: jiff::Timestamp) -> bool {
+    let Some(claim) = &action.claim else { return false };
+    let nodes = inventory.measured.iter().filter(|(_, node)| now.as_second() - node.at.as_second() <= 900);
+    let mut volumes = nodes.flat_map(|(_, node)| &node.volumes);
+    volumes.any(|volume| {
+        let (Some(all), Some(left)) = (volume.filesystem.capacity, volume.filesystem.available) else {
+            return false;
+        };
+        volume.namespace == claim.namespace
+            && volume.claim == claim.name
+            && !volume.on_node_filesystem
+            && all > 0
+            && left <= all
+            && u128::from(left) * 100 <= u128::from(all) * 15
+    })
+}

@@ -1,0 +1,303 @@
+//! Scenes of a claim whose volume is nearly full: when it is let grow, and when that is left to a person.
+//!
+//! | situation | right |
+//! |---|---|
+//! | 95 % in use, its class lets it grow | asks a person; once, by half; watched until the volume has it |
+//! | its class allows no expansion, is gone, or is not known; it names none | recommend, each with its own reason |
+//! | Argo CD or an operator keeps the claim | recommend, the manager named |
+//! | inodes run out and bytes do not | recommend; a larger volume need not have more of them |
+//! | it is being resized, or that failed | wait; recommend with the storage system's word |
+//! | full again two hours after it grew | wait until the cool-down is over |
+//! | full again after it grew twice in a week | recommend: it grows without end |
+//! | a quota leaves no room | not asked again for a day |
+//! | the claim grows by a person's hand while the approval is read | the plan is void |
+
+use nimbus_protocol::action::NOT_LET_GROW;
+use nimbus_protocol::v1::{self, job_report::Phase, observation::Body};
+
+use super::*;
+use crate::approval::Decision;
+use crate::model::*;
+use crate::testing::{ActionBody, action_of};
+
+const GIB: u64 = 1 << 30;
+
+/// What a kubelet says of the volume of `data`.
+fn figures(capacity: u64, available: u64) -> Body {
+    let filesystem = v1::MeasuredFilesystem {
+        capacity_bytes: Some(capacity * GIB),
+        available_bytes: Some(available * GIB),
+        inodes: Some(1_000),
+        inodes_free: Some(900),
+    };
+    measured(filesystem)
+}
+
+fn measured(filesystem: v1::MeasuredFilesystem) -> Body {
+    let volume = v1::MeasuredVolume {
+        namespace: "shop".into(),
+        claim: "data".into(),
+        pod: "db-0".into(),
+        filesystem: Some(filesystem),
+        on_node_filesystem: false,
+    };
+    Body::NodeMeasured(v1::NodeMeasured {
+        node: "node-a".into(),
+        volumes: vec![volume],
+        ..v1::NodeMeasured::default()
+    })
+}
+
+fn data() -> v1::PersistentVolumeClaim {
+    claim("data", "pv-1")
+}
+
+/// A claim of 100 GiB whose volume is so full, of a class that lets it grow.
+fn full() -> Lab {
+    let mut lab = Lab::new();
+    lab.see(Body::StorageClass(storage_class("fast", true)));
+    lab.see(Body::PersistentVolumeClaim(data()));
+    lab.see(figures(100, 5));
+    lab
+}
+
+fn expansion(job: &v1::Job) -> v1::ExpandVolume {
+    let Some(ActionBody::ExpandVolume(action)) = action_of(job) else { panic!("{job:?}") };
+    action
+}
+
+/// The reason of the open incident, of which nothing is asked and nothing is done.
+fn left_alone(lab: &mut Lab) -> String {
+    assert!(lab.settle().is_empty());
+    let incident = lab.open(IncidentKind::VolumeNearFull);
+    assert_eq!(incident.approval_id, None, "{}", incident.reason);
+    incident.reason.clone()
+}
+
+/// Asked for, done and seen to have helped; the volume is `to` GiB large then.
+fn grow(lab: &mut Lab, to: u64) -> v1::ExpandVolume {
+    assert!(lab.settle().is_empty(), "nothing without a person");
+    let incident = lab.open(IncidentKind::VolumeNearFull);
+    assert_eq!(incident.state, IncidentState::WaitingApproval, "{}", incident.reason);
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let jobs = lab.settle();
+    lab.apply(&jobs[0]);
+    let bytes = to * GIB;
+    lab.see(Body::PersistentVolumeClaim(v1::PersistentVolumeClaim {
+        requested_bytes: bytes,
+        capacity_bytes: bytes,
+        ..data()
+    }));
+    lab.see(figures(to, to / 3));
+    lab.report(&jobs[0], Phase::Succeeded, "", "");
+    lab.settle();
+    assert_eq!(lab.last(IncidentKind::VolumeNearFull).state, IncidentState::Resolved);
+    expansion(&jobs[0])
+}
+
+#[test]
+fn a_volume_whose_class_lets_it_grow_grows_by_half_after_a_word() {
+    let mut lab = full();
+    assert!(lab.settle().is_empty());
+    let plan = &lab.plans.values().next().unwrap().doc;
+    assert_eq!(plan.summary, "expand the volume of shop/data from 100Gi to 150Gi");
+    assert!(plan.needs_approval && plan.changes[0].ends_with("100Gi -> 150Gi"), "{plan:?}");
+    assert_eq!(plan.outlook.as_ref().unwrap().undo, UndoBy::Nobody);
+    let action = grow(&mut lab, 150);
+    assert_eq!((action.from_bytes, action.to_bytes), (100 * GIB, 150 * GIB));
+    assert_eq!((action.storage_class.as_str(), action.claim.unwrap().name.as_str()), ("fast", "data"));
+}
+
+#[test]
+fn a_statefulset_is_said_to_keep_the_size_of_its_template() {
+    let mut lab = full();
+    let mut pod = owned_pod("StatefulSet", "db", 0, "db-1");
+    let placement = v1::Placement { claims: vec!["data".into()], ..v1::Placement::default() };
+    pod.facts = Some(v1::PodFacts { placement: Some(placement), ..v1::PodFacts::default() });
+    lab.see(Body::Pod(pod));
+    lab.settle();
+    let plan = &lab.plans.values().next().unwrap().doc;
+    assert!(
+        plan.changes.iter().any(|line| line.contains("volumeClaimTemplates of StatefulSet db")),
+        "{plan:?}"
+    );
+}
+
+#[test]
+fn what_its_class_does_not_allow_is_recommended_with_the_reason() {
+    type Scene = fn(&mut Lab);
+    let scenes: [(&str, Scene); 4] = [
+        ("does not allow expansion", |lab| {
+            lab.see(Body::StorageClass(storage_class("fast", false)));
+        }),
+        ("is not there any more", |lab| {
+            lab.see(gone("StorageClass", "StorageClass-fast"));
+        }),
+        ("names no StorageClass", |lab| {
+            let by_hand = v1::PersistentVolumeClaim { storage_class: String::new(), ..data() };
+            lab.see(Body::PersistentVolumeClaim(by_hand));
+        }),
+        ("is not known", |lab| {
+            lab.see(begin("StorageClass", 1));
+        }),
+    ];
+    for (words, scene) in scenes {
+        let mut lab = full();
+        scene(&mut lab);
+        let reason = left_alone(&mut lab);
+        assert!(reason.contains(words), "{words}: {reason}");
+    }
+}
+
+/// An agent of before tells neither classes nor sizes.
+#[test]
+fn with_an_older_agent_there_is_still_advice() {
+    let mut lab = full();
+    let untold = v1::PersistentVolumeClaim { requested_bytes: 0, capacity_bytes: 0, ..data() };
+    lab.see(Body::PersistentVolumeClaim(untold));
+    let reason = left_alone(&mut lab);
+    assert!(reason.contains("upgrade it") && reason.contains("spec.resources.requests.storage"), "{reason}");
+}
+
+#[test]
+fn a_claim_that_somebody_else_keeps_is_theirs_to_let_grow() {
+    for (word, name) in [("argocd", "Argo CD"), ("operator", "its owner")] {
+        let mut lab = full();
+        let kept = v1::PersistentVolumeClaim {
+            manager: word.into(),
+            manager_evidence: "owned by Cluster main".into(),
+            ..data()
+        };
+        lab.see(Body::PersistentVolumeClaim(kept));
+        let reason = left_alone(&mut lab);
+        assert!(reason.contains(name) && reason.contains("Cluster main"), "{reason}");
+    }
+}
+
+#[test]
+fn inodes_that_run_out_are_no_reason_to_grow() {
+    let mut lab = full();
+    let filesystem = v1::MeasuredFilesystem {
+        capacity_bytes: Some(100 * GIB),
+        available_bytes: Some(13 * GIB),
+        inodes: Some(1_000),
+        inodes_free: Some(5),
+    };
+    lab.see(measured(filesystem));
+    let reason = left_alone(&mut lab);
+    assert!(reason.contains("inodes and not of bytes"), "{reason}");
+}
+
+#[test]
+fn a_change_of_its_size_that_is_under_way_is_waited_for_and_one_that_failed_is_told() {
+    for (resizing, resize_error, has, words) in [
+        ("Resizing", "", 100, "on its way to another size (Resizing)"),
+        ("", "", 80, "asks for more than it has"),
+        ("FileSystemResizePending: waiting", "", 100, "start its pod anew"),
+        ("NodeResizePending", "", 100, "its file system grows next"),
+        ("", "ControllerResizeError: pool is full", 100, "pool is full"),
+    ] {
+        let mut lab = full();
+        lab.see(Body::PersistentVolumeClaim(v1::PersistentVolumeClaim {
+            resizing: resizing.into(),
+            resize_error: resize_error.into(),
+            capacity_bytes: has * GIB,
+            ..data()
+        }));
+        let reason = left_alone(&mut lab);
+        assert!(reason.contains(words), "{words}: {reason}");
+    }
+}
+
+#[test]
+fn a_volume_that_is_full_again_waits_and_then_is_a_persons() {
+    let mut lab = full();
+    grow(&mut lab, 150);
+    lab.pass(2 * 3_600);
+    lab.see(figures(150, 7));
+    let reason = left_alone(&mut lab);
+    assert!(reason.contains("volumes.cool_down_s"), "{reason}");
+    lab.pass(5 * 3_600);
+    lab.see(figures(150, 7));
+    let action = grow(&mut lab, 225);
+    assert_eq!((action.from_bytes, action.to_bytes), (150 * GIB, 225 * GIB));
+    lab.pass(24 * 3_600);
+    lab.see(figures(225, 7));
+    let reason = left_alone(&mut lab);
+    assert!(reason.contains("2 times within a week") && reason.contains("without end"), "{reason}");
+    // A week later that is long ago.
+    lab.pass(7 * 24 * 3_600);
+    lab.see(figures(225, 7));
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::VolumeNearFull).state, IncidentState::WaitingApproval);
+}
+
+#[test]
+fn at_the_ceiling_nothing_is_asked() {
+    let mut lab = full();
+    lab.settings.volumes.ceiling_gib = 100;
+    let reason = left_alone(&mut lab);
+    assert!(reason.contains("ceiling of 100Gi"), "{reason}");
+    lab.settings.volumes.ceiling_gib = 120;
+    lab.settle();
+    let asked = lab.open(IncidentKind::VolumeNearFull).plan_id.unwrap();
+    assert!(lab.plans[&asked.to_string()].doc.summary.ends_with("to 120Gi"));
+}
+
+#[test]
+fn what_a_quota_leaves_no_room_for_is_not_asked_again_for_a_day() {
+    let mut lab = full();
+    lab.settle();
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let jobs = lab.settle();
+    let refused = format!("{NOT_LET_GROW}, found: exceeded quota: storage");
+    lab.report(&jobs[0], Phase::Refused, "precondition_failed", &refused);
+    for _ in 0..20 {
+        lab.pass(3_600);
+        lab.see(figures(100, 5));
+        let reason = left_alone(&mut lab);
+        assert!(reason.contains("exceeded quota"), "{reason}");
+    }
+    lab.pass(5 * 3_600);
+    lab.see(figures(100, 5));
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::VolumeNearFull).state, IncidentState::WaitingApproval);
+}
+
+#[test]
+fn a_claim_that_a_person_let_grow_meanwhile_is_not_let_grow_again() {
+    let mut lab = full();
+    lab.settle();
+    lab.see(Body::PersistentVolumeClaim(v1::PersistentVolumeClaim {
+        requested_bytes: 200 * GIB,
+        capacity_bytes: 200 * GIB,
+        ..data()
+    }));
+    let approved = lab.decide("operator", Decision::Approve, "");
+    assert!(approved.is_err() || lab.settle().is_empty(), "the plan is about another size");
+}
+
+/// Between the two bounds the incident stands, and so does what was asked: nobody is asked twice for a volume that wavers.
+#[test]
+fn a_volume_that_wavers_around_the_bound_is_asked_about_once() {
+    let mut lab = full();
+    lab.settle();
+    let asked = lab.open(IncidentKind::VolumeNearFull).approval_id;
+    for available in [11, 9, 12, 8] {
+        lab.see(figures(100, available));
+        lab.settle();
+        assert_eq!(lab.open(IncidentKind::VolumeNearFull).approval_id, asked);
+    }
+    lab.see(figures(100, 12));
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    assert_eq!(lab.settle().len(), 1);
+}
+
+#[test]
+fn figures_that_are_old_let_nothing_grow() {
+    let mut lab = full();
+    lab.settle();
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    lab.pass(16 * 60);
+    assert!(lab.settle().is_empty(), "what was measured a quarter of an hour ago says nothing of now");
+}

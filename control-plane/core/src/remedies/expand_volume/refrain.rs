@@ -1,0 +1,185 @@
+//! When a volume that is nearly full is not expanded, and what is said instead.
+
+use jiff::SignedDuration;
+use nimbus_protocol::action::NOT_LET_GROW;
+use nimbus_protocol::{ObjectKind, quantity};
+
+use super::super::Answer;
+use crate::causes::{Short, short};
+use crate::model::{ActionKind, Incident, Job, JobState, ObjectRef};
+use crate::settings::later;
+use crate::settings::volumes::Volumes;
+use crate::snapshot::Snapshot;
+use crate::world::{Inventory, Object as _, PersistentVolumeClaim, Volume, manager_name};
+
+/// Grown so often within [`A_WEEK`], a volume is a person's.
+const MOST_A_WEEK: usize = 2;
+/// See [`MOST_A_WEEK`].
+const A_WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// For so long nobody is asked again where the API server said no; a quota may be raised meanwhile.
+const NOT_LET: SignedDuration = SignedDuration::from_hours(24);
+/// What a person can do in any case.
+const BY_HAND: &str = "remove what its pod can do without, or move it to a larger claim";
+
+/// The volume has bytes left: inodes ran out, or it is well by now.
+pub(super) fn inodes_or_well(object: &ObjectRef, fresh: &[&Volume]) -> Answer {
+    if fresh.iter().any(|volume| short(&volume.filesystem) == Short::Inodes) {
+        return Answer::Recommend(format!(
+            "the volume of {object} runs out of inodes and not of bytes: it holds too many files, whatever their size; find the \
+             directory that fills (`du --inodes -x`), as a larger volume need not have more inodes"
+        ));
+    }
+    Answer::Wait(format!("the volume of {object} has room again; over when that is certain"))
+}
+
+/// There is no step that may be taken.
+pub(super) fn at_the_ceiling(claim: &PersistentVolumeClaim, asked: u64, volumes: &Volumes) -> Answer {
+    let name = claim.object();
+    let (asks, ceiling) = (quantity::binary(asked), quantity::binary(volumes.ceiling()));
+    Answer::Recommend(format!(
+        "the volume of {name} is nearly full and its claim asks for {asks}: a step more would be beyond the ceiling of {ceiling} \
+         (settings, volumes.ceiling_gib) or beyond twice what it asks for; raise spec.resources.requests.storage by hand, or {BY_HAND}"
+    ))
+}
+
+/// What the claim asks for now, where nothing speaks against a step; otherwise the answer to give.
+pub(super) fn why(
+    incident: &Incident,
+    claim: &PersistentVolumeClaim,
+    inventory: &Inventory,
+    s: &Snapshot<'_>,
+) -> Result<u64, Answer> {
+    let name = claim.object();
+    if !claim.manager.is_empty() {
+        return Err(Answer::Recommend(format!(
+            "the volume of {name} is nearly full, and its claim is managed by {} ({}): raise its size there, what Nimbus writes would \
+             be undone or would fight it; or {BY_HAND}",
+            manager_name(&claim.manager),
+            claim.manager_evidence
+        )));
+    }
+    grows(claim, inventory, incident, s).map_err(Answer::Recommend)?;
+    under_way(claim)?;
+    tried(incident, claim, s)?;
+    claim.requested.ok_or_else(|| {
+        Answer::Recommend(format!(
+            "how much {name} asks for is not told by the cluster's agent: upgrade it, or raise spec.resources.requests.storage by hand"
+        ))
+    })
+}
+
+/// Why its class does not let it grow, as far as that is known.
+fn grows(
+    claim: &PersistentVolumeClaim,
+    inventory: &Inventory,
+    incident: &Incident,
+    s: &Snapshot<'_>,
+) -> Result<(), String> {
+    let (name, class) = (claim.object(), &claim.storage_class);
+    let full = format!("the volume of {name} is nearly full");
+    if claim.bound_to().is_none() {
+        return Err(format!("{full}, and its claim is {}: look at it; or {BY_HAND}", claim.phase));
+    }
+    if class.is_empty() {
+        return Err(format!(
+            "{full}, and its claim names no StorageClass: its volume was made by hand, and nothing makes it larger; {BY_HAND}"
+        ));
+    }
+    // What lies in a class that is not listed is not that the class is not there.
+    s.known(&incident.scope, &[ObjectKind::StorageClass]).map_err(|unknown| {
+        format!(
+            "{full}, and whether StorageClass {class} lets it grow is not known ({unknown}): raise spec.resources.requests.storage by \
+             hand where it does; or {BY_HAND}"
+        )
+    })?;
+    match inventory.storage_class(class) {
+        Some(found) if found.allows_expansion => Ok(()),
+        Some(_) => Err(format!(
+            "{full}, and StorageClass {class} does not allow expansion: where its driver can expand volumes, set \
+             allowVolumeExpansion: true there and Nimbus asks for more; or {BY_HAND}"
+        )),
+        None => Err(format!(
+            "{full}, and its StorageClass {class} is not there any more: nothing makes it larger; {BY_HAND}"
+        )),
+    }
+}
+
+/// A change of its size is under way, or does not get on.
+fn under_way(claim: &PersistentVolumeClaim) -> Result<(), Answer> {
+    let name = claim.object();
+    if !claim.resize_error.is_empty() {
+        return Err(Answer::Recommend(format!(
+            "the volume of {name} is nearly full and does not get the size that was asked for ({}): see why (`kubectl -n {} describe pvc \
+             {}`), or {BY_HAND}",
+            claim.resize_error, claim.meta.namespace, claim.meta.name
+        )));
+    }
+    if claim.resizing.starts_with("FileSystemResizePending") || claim.resizing == "NodeResizePending" {
+        return Err(Answer::Wait(format!(
+            "the volume of {name} has its new size, and its file system grows next ({}); where that does not come, its driver \
+             grows file systems off line: start its pod anew",
+            claim.resizing
+        )));
+    }
+    let asks_for_more = claim.requested.zip(claim.capacity).is_some_and(|(asked, has)| has < asked);
+    if !claim.resizing.is_empty() || asks_for_more {
+        let how = if claim.resizing.is_empty() { "it asks for more than it has" } else { &claim.resizing };
+        return Err(Answer::Wait(format!("the volume of {name} is on its way to another size ({how})")));
+    }
+    Ok(())
+}
+
+/// What was tried on this very claim before.
+fn tried(incident: &Incident, claim: &PersistentVolumeClaim, s: &Snapshot<'_>) -> Result<(), Answer> {
+    let name = claim.object();
+    let of_it = |job: &&Job| {
+        job.action == ActionKind::ExpandVolume
+            && job.scope == incident.scope
+            && job.object.uid() == claim.meta.uid
+    };
+    let not_let = s.all_jobs().filter(of_it).filter(|job| {
+        job.state == JobState::Refused
+            && job.reason.contains(NOT_LET_GROW)
+            && job.finished_at.is_some_and(|at| s.now.duration_since(at) < NOT_LET)
+    });
+    if let Some(job) = not_let.max_by_key(|job| job.finished_at) {
+        return Err(Answer::Recommend(format!(
+            "the volume of {name} is nearly full, and the API server does not let it grow ({}): make room there, or {BY_HAND}; asked \
+             again a day after {:.0}",
+            job.reason,
+            job.finished_at.unwrap_or(job.created_at)
+        )));
+    }
+    let grown: Vec<_> = s
+        .all_jobs()
+        .filter(of_it)
+        .filter_map(grown_at)
+        .filter(|at| s.now.duration_since(*at) < A_WEEK)
+        .collect();
+    if grown.len() >= MOST_A_WEEK {
+        return Err(Answer::Recommend(format!(
+            "the volume of {name} was expanded {} times within a week and is nearly full again: it fills with something that grows \
+             without end; find what that is and bound it (logs, dumps, old segments), or raise spec.resources.requests.storage by hand",
+            grown.len()
+        )));
+    }
+    let from = grown.into_iter().max().map(|at| later(at, s.settings.volumes.cool_down()));
+    match from.filter(|from| s.now < *from) {
+        Some(from) => Err(Answer::Wait(format!(
+            "the volume of {name} was expanded lately and is nearly full again: the next step is planned from {from:.0} on, as the \
+             settings say (volumes.cool_down_s)"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// When a job let the claim grow, as far as is known; `None` for one that changed nothing.
+fn grown_at(job: &Job) -> Option<jiff::Timestamp> {
+    match job.state {
+        JobState::Succeeded | JobState::Unknown | JobState::Compensated => {
+            Some(job.applied_at.or(job.finished_at).unwrap_or(job.created_at))
+        }
+        JobState::Failed | JobState::Expired | JobState::Running => job.applied_at,
+        JobState::Pending | JobState::Dispatched | JobState::Refused => None,
+    }
+}
