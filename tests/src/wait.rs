@@ -39,14 +39,16 @@ where
     Answer: Future<Output = anyhow::Result<Seen<T>>>,
 {
     let begun = Instant::now();
+    let mut last = "nothing".to_owned();
     loop {
         // A look that hangs must not outlive the limit either.
         let left = limit.saturating_sub(begun.elapsed()).max(Duration::from_secs(1));
-        let last = match tokio::time::timeout(left, look()).await {
+        last = match tokio::time::timeout(left, look()).await {
             Ok(Ok(Seen::Yes(value))) => return Ok(value),
             Ok(Ok(Seen::NotYet(text))) => text,
             Ok(Err(error)) => format!("error: {error:#}"),
-            Err(_) => "no answer at all".to_owned(),
+            // What the look before it saw says more.
+            Err(_) => format!("no answer in time; before that: {last}"),
         };
         if begun.elapsed() >= limit {
             anyhow::bail!("waited {} s for {what}; last seen: {last}", limit.as_secs());

@@ -76,9 +76,13 @@ impl Filled<'_> {
         );
         let clock = Clock::start(site);
         site.nimbus(&["approve", &asked, "--reason", "it is tried"]).await?;
-        wait_for("the claim to ask for more", LIMIT, || async {
+        wait_for("the volume to be larger, and its file system to be next", LIMIT, || async {
             let claim = self.claim(site, "grows").await?;
-            Ok(Seen::when((claim["spec"]["resources"]["requests"]["storage"] == "96Mi").then_some(()), claim))
+            let asks = claim["spec"]["resources"]["requests"]["storage"] == "96Mi";
+            let conditions = claim["status"]["conditions"].as_array().into_iter().flatten();
+            let is_next = conditions.clone().any(|one| one["type"] == "FileSystemResizePending");
+            let has = claim["status"]["capacity"]["storage"] == "96Mi";
+            Ok(Seen::when((asks && (is_next || has)).then_some(()), &claim))
         })
         .await?;
         // A kubelet looks after a pod's volumes each minute or so, and at once where the pod changes.
@@ -103,7 +107,7 @@ impl Filled<'_> {
             let jobs = site.nimbus(&["jobs", "list"]).await?;
             let job = jobs["items"]
                 .as_array()
-                .and_then(|jobs| jobs.iter().find(|job| job["action"] == "expand_volume"));
+                .and_then(|jobs| jobs.iter().find(|job| job["kind"] == "expand_volume"));
             let helped = job.is_some_and(|job| job["state"] == "succeeded");
             Ok(Seen::when((is_over && helped).then_some(()), format!("{all}\n{jobs}")))
         })

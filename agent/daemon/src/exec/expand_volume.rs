@@ -210,12 +210,10 @@ impl Remedy for ExpandVolume {
         match verdict.outcome {
             // Storage systems take hours at times, and some grow a file system only when a pod mounts it anew.
             Outcome::Failed => {
-                let seen = verdict.evidence.last().cloned().unwrap_or_default();
-                let waits =
-                    "what it waits for the claim's conditions and events say (`kubectl describe pvc`)";
                 let reason = format!(
-                    "the claim asks for {}, and its volume does not have that yet ({seen}): {waits}; a file system that grows \
-                     off line does so when its pod starts anew",
+                    "{}; the claim asks for {} all the same, and what it waits for its conditions and events say (`kubectl describe \
+                     pvc`): a file system that grows off line does so when its pod starts anew",
+                    verdict.reason,
                     quantity::binary(self.action.to_bytes)
                 );
                 Verdict { outcome: Outcome::Unknown, reason, ..verdict }
@@ -232,3 +230,7 @@ impl Remedy for ExpandVolume {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "expand_volume_tests.rs"]
+mod tests;

@@ -17,7 +17,7 @@ use k8s_openapi::api::storage::v1::{CSIDriver, StorageClass};
 use kube::api::{Api, PostParams};
 use serde_json::json;
 
-use super::RealNode;
+use super::{RealNode, mounts};
 use crate::process::{self, Process};
 use crate::rig::Cluster;
 use crate::wait::{Seen, wait_for};
@@ -61,7 +61,25 @@ pub fn obstacle() -> Option<String> {
         // It may be a module that nothing has asked for yet. Whether it worked is seen next.
         let _ = Command::new("modprobe").arg("xfs").stdin(Stdio::null()).stderr(Stdio::null()).status();
     }
-    (!known()).then(|| "volumes that grow need XFS, and this kernel has none".to_owned())
+    if !known() {
+        return Some("volumes that grow need XFS, and this kernel has none".to_owned());
+    }
+    let tried = try_one();
+    tried.err().map(|error| {
+        format!("volumes that grow need XFS on a loop device, and one could not be mounted: {error:#}")
+    })
+}
+
+/// Makes the smallest volume there is, mounts it and takes it away again: whether a machine lets a program do that nothing else tells.
+fn try_one() -> anyhow::Result<()> {
+    let dir = tempfile::Builder::new().prefix("nimbus-loop-").tempdir()?;
+    let (file, place) = (dir.path().join("volume"), dir.path().join("mounted"));
+    fs::create_dir(&place)?;
+    fs::File::create(&file)?.set_len(16 << 20)?;
+    let (file, place) = (file.display().to_string(), place.display().to_string());
+    mounts::run("mkfs.xfs", &["-q", "--unsupported", &file])?;
+    mounts::run("mount", &["-t", "xfs", "-o", "loop", &file, &place])?;
+    mounts::run("umount", &[&place]).map(drop)
 }
 
 impl Csi {

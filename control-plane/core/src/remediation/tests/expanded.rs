@@ -20,7 +20,7 @@ use crate::approval::Decision;
 use crate::model::*;
 use crate::testing::{ActionBody, action_of};
 
-const GIB: u64 = 1 << 30;
+pub(super) const GIB: u64 = 1 << 30;
 
 /// What a kubelet says of the volume of `data`.
 fn figures(capacity: u64, available: u64) -> Body {
@@ -33,7 +33,7 @@ fn figures(capacity: u64, available: u64) -> Body {
     measured(filesystem)
 }
 
-fn measured(filesystem: v1::MeasuredFilesystem) -> Body {
+pub(super) fn measured(filesystem: v1::MeasuredFilesystem) -> Body {
     let volume = v1::MeasuredVolume {
         namespace: "shop".into(),
         claim: "data".into(),
@@ -61,7 +61,7 @@ fn full() -> Lab {
     lab
 }
 
-fn expansion(job: &v1::Job) -> v1::ExpandVolume {
+pub(super) fn expansion(job: &v1::Job) -> v1::ExpandVolume {
     let Some(ActionBody::ExpandVolume(action)) = action_of(job) else { panic!("{job:?}") };
     action
 }

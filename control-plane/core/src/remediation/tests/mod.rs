@@ -12,6 +12,7 @@ mod crash;
 mod disks;
 mod elsewhere;
 mod expanded;
+mod expanded_properties;
 mod failed_runs;
 mod faults;
 mod files;
