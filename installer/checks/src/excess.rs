@@ -133,14 +133,17 @@ struct Found(Vec<Excess>);
 impl Found {
     fn add(&mut self, is_there: bool, what: &str, is_baseline: bool) {
         // What baseline refuses already is told once.
-        if is_there && self.0.iter().all(|one| one.what != what) {
+        let is_told =
+            |one: &Excess| one.what == what && one.taken_since.is_none() && (is_baseline || !one.is_baseline);
+        if is_there && !self.0.iter().any(is_told) {
             self.0.push(Excess { what: what.to_owned(), is_baseline, taken_since: None });
         }
     }
 
     /// Adds what each level refuses, or did before this release.
     fn add_until(&mut self, taken_since: Option<u32>, what: &str) {
-        if taken_since != Some(0) && self.0.iter().all(|one| one.what != what) {
+        let is_told = |one: &Excess| one.what == what && one.taken_since == taken_since;
+        if taken_since != Some(0) && !self.0.iter().any(is_told) {
             self.0.push(Excess { what: what.to_owned(), is_baseline: false, taken_since });
         }
     }
@@ -158,7 +161,7 @@ impl Found {
         let text = |field: &str| selinux[field].as_str().filter(|text| !text.is_empty());
         self.add(text("user").is_some() || text("role").is_some(), "seLinuxOptions", false);
         if let Some(kind) = text("type") {
-            self.add_until(since(&SELINUX_TYPES, kind), "seLinuxOptions");
+            self.add_until(since(&SELINUX_TYPES, kind), &format!("the SELinux type {kind}"));
         }
         self.add(context["windowsOptions"]["hostProcess"] == true, "windowsOptions.hostProcess", false);
         self.add(context["runAsNonRoot"] == false, NOT_NON_ROOT, true);
@@ -257,7 +260,7 @@ mod tests {
             (own("procMount", json!("Unmasked")), "procMount other than Default", false),
             (own("appArmorProfile", json!({"type": "Unconfined"})), "appArmorProfile Unconfined", false),
             (pods("seccompProfile", Value::Null), "no seccompProfile", true),
-            (pods("seLinuxOptions", json!({"type": "spc_t"})), "seLinuxOptions", false),
+            (pods("seLinuxOptions", json!({"type": "spc_t"})), "the SELinux type spc_t", false),
             (pods("seLinuxOptions", json!({"user": "system_u"})), "seLinuxOptions", false),
             (pods("windowsOptions", json!({"hostProcess": true})), "windowsOptions.hostProcess", false),
             (
@@ -278,6 +281,18 @@ mod tests {
         ] {
             assert!(taken.is_empty(), "{taken:?}");
         }
+    }
+
+    /// A type that some releases take hides none that no release takes.
+    #[test]
+    fn what_is_refused_always_is_told_beside_what_was_refused_once() {
+        let found = pod(|spec| {
+            spec["securityContext"]["seLinuxOptions"] = json!({"type": "container_engine_t"});
+            spec["containers"][0]["securityContext"]["seLinuxOptions"] =
+                json!({"type": "spc_t", "user": "u"});
+        });
+        let words = ["seLinuxOptions", "the SELinux type spc_t"].map(|what| (what.to_owned(), false));
+        assert_eq!(found, words);
     }
 
     /// Whatever the container says itself.

@@ -255,20 +255,20 @@ fn act(host: &Host, operator: &Operator) -> anyhow::Result<()> {
     anyhow::ensure!(commands.len() >= 3, "the drop-in does not say how it is used:\n{example}");
     host.shell(
         "mkdir -p /var/lib/lxd /var/lib/kubelet/plugins/driver && touch /var/lib/lxd/unix.socket \
-         /var/lib/kubelet/plugins/driver/csi.sock /root/agent.socket",
+         /var/lib/kubelet/plugins/driver/csi.sock",
     )?;
     for line in commands {
         host.shell(line)?;
     }
     operator.wait_for_agent("what it may do", |agent| agent["allowed_actions"][0] == "restore_file")?;
-    // The socket of a container runtime, as one that is installed later makes it, of a kubelet's driver, and in root's home: by
-    // them whoever reaches them is root.
+    // The socket of a container runtime, as one that is installed later makes it, and of a kubelet's driver: by them whoever reaches
+    // them is root.
     let pid = host.run(&["systemctl", "show", "--property", "MainPID", "--value", AGENT])?;
     let seen = host.shell(&format!(
-        "touch /run/docker.sock; cd /proc/{pid}/root; ls run run/dbus run/credentials/* var/lib/lxd var/lib/kubelet/plugins root; \
-         rm -r /run/docker.sock /var/lib/lxd /var/lib/kubelet /root/agent.socket"
+        "touch /run/docker.sock; cd /proc/{pid}/root; ls run run/dbus run/credentials/* var/lib/lxd var/lib/kubelet/plugins; \
+         rm -r /run/docker.sock /var/lib/lxd /var/lib/kubelet"
     ))?;
-    let hidden = ["docker", "unix.socket", "driver", "agent.socket"];
+    let hidden = ["docker", "unix.socket", "driver"];
     anyhow::ensure!(hidden.iter().all(|name| !seen.contains(name)), "of sockets it sees: {seen}");
     // Names, and the join token that systemd hands over.
     for needed in ["system_bus_socket", "nimbus-join-token"] {

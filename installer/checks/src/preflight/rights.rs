@@ -76,22 +76,22 @@ pub fn asks(control_plane: &str, agents: &str, needs: &Needs) -> Vec<Ask> {
     asks
 }
 
-/// Is it neither of a release nor where leases are by default?
-fn is_elsewhere(place: &Place) -> bool {
+/// Is it neither of the agents' release nor where leases are by default?
+fn is_elsewhere(place: &Place, agents: &str) -> bool {
     match place {
-        Place::Named(_) => true,
+        Place::Named(name) => name != agents,
         Place::ControlPlane | Place::Agents | Place::Leases => false,
     }
 }
 
 /// For which values the charts look at namespaces, and what switches that off.
-fn looked_at(needs: &Needs) -> Vec<(&'static str, &'static str)> {
+fn looked_at(needs: &Needs, agents: &str) -> Vec<(&'static str, &'static str)> {
     let of_agents = if needs.agents_unasked {
         None
-    } else if needs.makes.iter().any(|made| made.resource == "roles" && is_elsewhere(&made.place)) {
-        Some("the values name the namespace of the lease, and it looks whether that is there")
     } else if needs.acts {
         Some("the values let agents act, and it looks whether the namespaces for that are there")
+    } else if needs.makes.iter().any(|made| made.resource == "roles" && is_elsewhere(&made.place, agents)) {
+        Some("the values name the namespace of the lease, and it looks whether that is there")
     } else if needs.agent_excess.is_empty() {
         None
     } else {
@@ -135,7 +135,7 @@ fn judge(snapshot: &Snapshot) -> Judged {
     let unanswered: Vec<String> =
         counting().filter(|review| review.allowed.is_none()).map(|review| review.ask.sentence()).collect();
     let looked_at = match &snapshot.values {
-        Ok(Values::Taken(needs)) => looked_at(needs),
+        Ok(Values::Taken(needs)) => looked_at(needs, &snapshot.agents.name),
         Ok(Values::NotGiven | Values::Refused { .. }) | Err(_) => Vec::new(),
     };
     Ok(if !denied.is_empty() {
