@@ -94,7 +94,8 @@ async fn told() -> anyhow::Result<()> {
     says(&["drift", "baseline", "add", id, "--yes"], DONE, "").await?;
     wait_for("the other file's state to be its baseline", PATIENCE, || async {
         let all = plane.items("/drift/baselines").await?;
-        let accepted = all.iter().any(|it| it["path"] == kept.display().to_string() && !it["accepted"].is_null());
+        let accepted =
+            all.iter().any(|it| it["path"] == kept.display().to_string() && !it["accepted"].is_null());
         Ok(Seen::when(accepted.then_some(()), format!("{all:?}")))
     })
     .await?;

@@ -35,6 +35,10 @@ words! {
     NodeState = &["ready", "not_ready", "unknown"];
     /// Whether a drain finishes.
     DrainVerdict = &["finishes", "blocked", "not_known"];
+    /// Where something is known from.
+    Source = &[
+        "incident", "job", "other_incident", "managed_fields", "revisions", "status", "event", "kubelet",
+    ];
     /// How bad something is.
     Severity = &["critical", "warning", "info"];
     /// The state of an incident or of a drifted file.

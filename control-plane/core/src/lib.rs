@@ -20,6 +20,7 @@ pub mod directory;
 pub mod drift;
 mod fit;
 pub mod gateway;
+pub mod investigation;
 pub mod leadership;
 pub mod living;
 pub mod model;

@@ -532,6 +532,9 @@ pub fn grown() -> Vec<(&'static str, v1::Observation)> {
         capacity_bytes: 8 << 30,
         resizing: "FileSystemResizePending".into(),
         resize_error: "NodeResizeInfeasible".into(),
+        volume_mode: "Filesystem".into(),
+        access_modes: vec!["ReadWriteOnce".into()],
+        size_writer: "kubectl-edit".into(),
         manager: "argocd".into(),
         manager_evidence: "argocd.argoproj.io/tracking-id".into(),
         ..persistent_volume_claim()

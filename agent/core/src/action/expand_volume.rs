@@ -15,7 +15,9 @@ use crate::refusal::Refusal;
 const MI: u64 = 1 << 20;
 /// However the control plane is set up, a claim grows by this agent no sooner after it grew last.
 const LEAST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
-/// The annotation that says when Nimbus let a claim grow last, by the control plane's clock (RFC 3339).
+/// However the control plane is set up, no claim asks for more by this agent: 64 TiB.
+const MOST: u64 = 64 << 40;
+/// The annotation that says when Nimbus let a claim grow last, by the clock of the agent that did (RFC 3339).
 pub const EXPANDED_AT: &str = "nimbus.dev/expanded-at";
 
 /// What is read again right before acting; `None` for what no longer exists.
@@ -25,7 +27,7 @@ pub struct ClaimNow<'a> {
     pub claim: Option<(&'a v1::PersistentVolumeClaim, &'a Value)>,
     /// Its class.
     pub class: Option<&'a v1::StorageClass>,
-    /// The control plane's time.
+    /// The agent's own time: by the control plane's a captured one would say how long an hour is.
     pub now: Timestamp,
 }
 
@@ -60,11 +62,11 @@ impl AgentRules for v1::ExpandVolume {
         if self.storage_class.is_empty() {
             return malformed("expand_volume.storage_class", "the name of a StorageClass");
         }
-        let most = self.from_bytes.saturating_mul(2);
+        let most = self.from_bytes.saturating_mul(2).min(MOST);
         if self.to_bytes <= self.from_bytes || self.to_bytes > most || !self.to_bytes.is_multiple_of(MI) {
             return malformed(
                 "expand_volume.to_bytes",
-                "whole MiB, more than from_bytes and at most twice of it",
+                "whole MiB, more than from_bytes, at most twice of it and 64 TiB",
             );
         }
         Ok(())
@@ -131,8 +133,8 @@ impl AgentRules for v1::ExpandVolume {
             }
         }
         match expanded_at(value) {
-            // A time that is ahead says that a clock jumped, and not that it was long ago.
-            Some(at) if found.now.duration_since(at) < LEAST_PAUSE => Err(unexpected(format!(
+            // One that is dated further ahead was dated by a clock that has jumped since, and keeps nothing for years.
+            Some(at) if found.now.duration_since(at).abs() < LEAST_PAUSE => Err(unexpected(format!(
                 "expected {name} not to have grown within the last hour, found that it did at {at:.0}"
             ))),
             Some(_) | None => Ok(()),
@@ -232,7 +234,8 @@ mod tests {
         for (at, may) in [
             ("2026-11-30T10:59:00Z", true),
             ("2026-11-30T11:01:00Z", false),
-            ("2026-11-30T13:00:00Z", false),
+            ("2026-11-30T12:59:00Z", false),
+            ("2028-11-30T12:00:00Z", true),
             ("long ago", true),
         ] {
             assert_eq!(asked(&claim(), &grown(at), true).is_ok(), may, "{at}");
@@ -245,6 +248,8 @@ mod tests {
         for to_bytes in [0, 8 * GI, 16 * GI + MI, 9 * GI + 1] {
             assert!(v1::ExpandVolume { to_bytes, ..expand() }.well_formed().is_err(), "{to_bytes}");
         }
+        let vast = v1::ExpandVolume { from_bytes: 40 << 40, to_bytes: 65 << 40, ..expand() };
+        assert!(vast.well_formed().is_err());
         assert!(v1::ExpandVolume { storage_class: String::new(), ..expand() }.well_formed().is_err());
         assert!(v1::ExpandVolume { claim: None, ..expand() }.well_formed().is_err());
     }

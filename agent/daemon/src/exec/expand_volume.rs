@@ -135,7 +135,7 @@ impl Remedy for ExpandVolume {
             |error: RequestError| precondition(format!("expected to read the claim again, found: {error}"));
         let value = object.get(&client).await.map_err(unread)?;
         let class = class(&client, &self.action.storage_class).await?;
-        let now = self.shared.job_time();
+        let now = nimbus_platform::now();
         let found = value.as_ref().and_then(claim);
         self.action.preconditions(ClaimNow {
             claim: found.as_ref().zip(value.as_ref()),
@@ -146,8 +146,11 @@ impl Remedy for ExpandVolume {
         let (checked, at) = (Checked::of(&value), now.to_string());
         match patch::try_out(&client, &object, &checked, self.job_id, self.operations(&at)).await {
             Ok(()) => {}
-            Err(RequestError::Api { code: 403, message, .. }) => {
-                return Err(precondition(format!("{NOT_LET_GROW}, found: {message}")));
+            // What passes by itself: somebody wrote meanwhile, it is gone, or the API server is busy.
+            Err(RequestError::Api { code, message, .. })
+                if (400..500).contains(&code) && ![401, 404, 409, 422, 429].contains(&code) =>
+            {
+                return Err(precondition(format!("{NOT_LET_GROW}, found {code}: {message}")));
             }
             Err(error) => {
                 return Err(precondition(format!(
@@ -182,6 +185,13 @@ impl Remedy for ExpandVolume {
                 // Nothing was changed. Is it still what was approved?
                 Err(ActError::Refused(_)) if tries < TRIES => {
                     self.check().await.map_err(ActError::Refused)?;
+                }
+                // Nothing was changed: what the dry run says to it now, such as of a quota that was used up in between, is its reason.
+                Err(ActError::Failed(why)) => {
+                    return Err(self
+                        .check()
+                        .await
+                        .map_or_else(ActError::Refused, |()| ActError::Failed(why)));
                 }
                 Err(error) => return Err(error),
             }

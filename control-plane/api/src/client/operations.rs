@@ -6,10 +6,10 @@ use crate::{
     Approval, ApprovalDetail, ApprovalQuery, ApproveRequest, AuditQuery, AuditRow, AuditVerification,
     AutonomousStatus, Baseline, BaselineRequest, Cluster, ClusterDetail, DenyRequest, DisableRequest,
     DrainQuery, Drift, DriftFixRequest, DriftQuery, DryRunQuery, EnableRequest, ExportQuery, HistoryItem,
-    HistoryQuery, Incident, IncidentDetail, IncidentQuery, Job, JobDetail, JobQuery, JoinToken,
-    JoinTokenItem, JoinTokenQuery, JoinTokenRequest, List, Node, NodeDetail, NodeDrain, NodeQuery, PageQuery,
-    Pause, PauseRequest, Period, Plan, RemoveRequest, RemovedCluster, ReviewRequest, RevokeRequest, Rule,
-    SilenceRequest, Started, Status, Version, Whoami,
+    HistoryQuery, Incident, IncidentDetail, IncidentQuery, Investigation, Job, JobDetail, JobQuery,
+    JoinToken, JoinTokenItem, JoinTokenQuery, JoinTokenRequest, List, Node, NodeDetail, NodeDrain, NodeQuery,
+    PageQuery, Pause, PauseRequest, Period, Plan, RemoveRequest, RemovedCluster, ReviewRequest,
+    RevokeRequest, Rule, SilenceRequest, Started, Status, Version, Whoami,
 };
 
 /// For paths that take no parameters.
@@ -64,6 +64,8 @@ operations! {
     get incidents(query: &IncidentQuery) ["incidents"] query -> List<Incident>;
     /// One incident with all that belongs to it.
     get incident(id: &str) ["incidents", id] NONE -> IncidentDetail;
+    /// What is known around an incident.
+    get investigation(id: &str) ["incidents", id, "investigation"] NONE -> Investigation;
     /// Silences an incident for a while.
     post silence_incident(id: &str, request: &SilenceRequest) ["incidents", id, "silence"] request -> IncidentDetail;
     /// Says that a person has seen an incident.

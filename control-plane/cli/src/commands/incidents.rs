@@ -33,6 +33,11 @@ enum Sub {
         /// Its id, or the start of it
         id: String,
     },
+    /// What is known around one: what happened, what was tried, who wrote what, and how it is now
+    Investigate {
+        /// Its id, or the start of it
+        id: String,
+    },
     /// Acknowledge it: a person has seen it
     Ack {
         /// Its id, or the start of it
@@ -88,6 +93,11 @@ pub async fn run(context: &Context, args: IncidentsArgs) -> Result<Exit, Failure
         Sub::Show { id } => {
             let id = resolve::incident(&client, &id).await?;
             context.show(&client.incident(&id).await?, view::incidents::show)?;
+            return Ok(Exit::Done);
+        }
+        Sub::Investigate { id } => {
+            let id = resolve::incident(&client, &id).await?;
+            context.show(&client.investigation(&id).await?, view::investigation::show)?;
             return Ok(Exit::Done);
         }
         Sub::Ack { id, reason } => (id, Verb::Acknowledge(AcknowledgeRequest { reason })),

@@ -15,6 +15,7 @@ pub mod deploy;
 pub mod drain;
 pub mod drift;
 pub mod incidents;
+pub mod investigation;
 pub mod jobs;
 pub mod keys;
 pub mod layout;

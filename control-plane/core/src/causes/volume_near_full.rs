@@ -14,7 +14,7 @@ use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::world::{Inventory, Object as _};
+use crate::world::{Inventory, Object as _, PersistentVolumeClaim};
 
 pub(super) struct VolumeNearFull;
 
@@ -37,10 +37,11 @@ impl Cause for VolumeNearFull {
         let Place::Cluster(cluster, inventory) = place else { return Vec::new() };
         let mut found = BTreeMap::new();
         for (node, measured) in inventory.measured.iter() {
-            for volume in measured.volumes.iter().filter(|volume| !volume.on_node_filesystem) {
+            for volume in &measured.volumes {
                 let Some(full) = near_full(&volume.filesystem) else { continue };
                 // A claim that is not in the inventory is gone, or not seen yet: the next figures tell.
-                let Some(claim) = inventory.claim(&volume.namespace, &volume.claim) else { continue };
+                let claim = inventory.claim(&volume.namespace, &volume.claim);
+                let Some(claim) = claim.filter(|claim| volume.tells_of(claim, measured.at)) else { continue };
                 let when = match measured.fill_pace(volume) {
                     Some((span, left)) => {
                         format!("; at the pace of the last {span:#} it is full in {left:#}")
@@ -63,9 +64,10 @@ impl Cause for VolumeNearFull {
 
     fn is_due(&self, s: &Snapshot<'_>, object: &ObjectRef, scope: &Scope, now: Timestamp) -> bool {
         let Some(inventory) = s.inventory(scope) else { return false };
+        let Some(claim) = inventory.persistent_volume_claims.get(object.uid()) else { return false };
         let mut seen = inventory.measured.of_claim(object.namespace(), object.name());
         seen.any(|(_, node, volume)| {
-            node.is_fresh(now) && !volume.on_node_filesystem && near_full(&volume.filesystem).is_some()
+            node.is_fresh(now) && volume.tells_of(claim, node.at) && near_full(&volume.filesystem).is_some()
         })
     }
 
@@ -79,10 +81,16 @@ impl Cause for VolumeNearFull {
 
     fn recovered(&self, s: &Snapshot<'_>, incident: &Incident, now: Timestamp) -> Option<String> {
         let inventory = s.inventory(&incident.scope)?;
-        if inventory.persistent_volume_claims.get(incident.object.uid()).is_none() {
+        let Some(claim) = inventory.persistent_volume_claims.get(incident.object.uid()) else {
             return Some(format!("{} no longer exists", incident.object));
+        };
+        if is_not_measured(claim) {
+            return Some(format!(
+                "{} is a raw device or only read: nothing fills it that is measured",
+                claim.object()
+            ));
         }
-        let room = room(inventory, &incident.object, now)?;
+        let room = room(inventory, claim, now)?;
         Some(format!("the volume of {} has room again: {room}", incident.object))
     }
 
@@ -90,7 +98,11 @@ impl Cause for VolumeNearFull {
         if let Err(unknown) = s.known(&incident.scope, NEEDS) {
             return Agreement::Disagrees(unknown);
         }
-        match s.inventory(&incident.scope).and_then(|all| room(all, &incident.object, s.now)) {
+        let inventory = s.inventory(&incident.scope);
+        let claim = inventory.and_then(|all| all.persistent_volume_claims.get(incident.object.uid()));
+        let is_well =
+            |claim| is_not_measured(claim) || inventory.is_some_and(|all| room(all, claim, s.now).is_some());
+        match claim.filter(|claim| is_well(claim)) {
             Some(_) => Agreement::Agrees,
             None => Agreement::Disagrees(format!(
                 "the volume of {} is nearly full, or was not measured lately",
@@ -109,10 +121,16 @@ impl Cause for VolumeNearFull {
     }
 }
 
+/// Does nothing that is measured fill it?
+fn is_not_measured(claim: &PersistentVolumeClaim) -> bool {
+    claim.volume_mode == "Block" || claim.is_only_read()
+}
+
 /// How full the volume of a claim is, where every fresh figure says that it has room, and there is one.
-fn room(inventory: &Inventory, claim: &ObjectRef, now: Timestamp) -> Option<String> {
-    let seen = inventory.measured.of_claim(claim.namespace(), claim.name());
-    let mut fresh = seen.filter(|(_, node, _)| node.is_fresh(now)).peekable();
+fn room(inventory: &Inventory, claim: &PersistentVolumeClaim, now: Timestamp) -> Option<String> {
+    let seen = inventory.measured.of_claim(&claim.meta.namespace, &claim.meta.name);
+    let mut fresh =
+        seen.filter(|(_, node, volume)| node.is_fresh(now) && volume.tells_of(claim, node.at)).peekable();
     fresh.peek()?;
     let all: Option<Vec<String>> = fresh.map(|(_, _, volume)| is_well(&volume.filesystem)).collect();
     all?.pop()

@@ -85,7 +85,8 @@ impl ActionRules for v1::ExpandVolume {
             let at = job.applied_at.or(job.finished_at).unwrap_or(job.created_at);
             snapshot.now.as_second() - at.as_second()
         });
-        let ago: Vec<i64> = ago.filter(|ago| *ago < WEEK_S).collect();
+        // What is dated more than an hour ahead was dated by a clock that jumped.
+        let ago: Vec<i64> = ago.filter(|ago| *ago < WEEK_S && *ago > -3_600).collect();
         require(found, 5, ago.len() < 2, || {
             format!("the volume of {name} was expanded {} times within a week", ago.len())
         });
@@ -121,18 +122,32 @@ fn require_same(action: &v1::ExpandVolume, found: &mut Violations, now: &Persist
 /// Does a kubelet's figure that is not older than a quarter of an hour show that it does not have room again, which is 85 % of its
 /// bytes in use? From 90 % on there is an incident, which stands until then.
 fn is_measured_full(action: &v1::ExpandVolume, inventory: &Inventory, now: jiff::Timestamp) -> bool {
-    let Some(claim) = &action.claim else { return false };
-    let nodes = inventory.measured.iter().filter(|(_, node)| now.as_second() - node.at.as_second() <= 900);
-    let mut volumes = nodes.flat_map(|(_, node)| &node.volumes);
-    volumes.any(|volume| {
+    let Some(target) = &action.claim else { return false };
+    let Some(claim) = inventory.persistent_volume_claims.get(&target.uid) else { return false };
+    let is_filesystem = claim.volume_mode.is_empty() || claim.volume_mode == "Filesystem";
+    let is_written =
+        claim.access_modes.is_empty() || claim.access_modes.iter().any(|mode| mode != "ReadOnlyMany");
+    let of_claim = u128::from(claim.capacity.unwrap_or(action.from_bytes));
+    let made = claim.meta.created_at.map_or(i64::MIN, jiff::Timestamp::as_second);
+    let fresh = inventory
+        .measured
+        .iter()
+        .filter(|(_, node)| now.as_second() - node.at.as_second() <= 900 && node.at.as_second() >= made);
+    let mut volumes = fresh.flat_map(|(_, node)| &node.volumes);
+    let is_full = volumes.any(|volume| {
         let (Some(all), Some(left)) = (volume.filesystem.capacity, volume.filesystem.available) else {
             return false;
         };
-        volume.namespace == claim.namespace
-            && volume.claim == claim.name
+        // A file system of about the claim's size: neither one that is shared, nor one that did not grow with it.
+        let (size, left) = (u128::from(all), u128::from(left));
+        let is_its_own = size * 100 >= of_claim * 70 && size * 100 <= of_claim * 106;
+        volume.namespace == target.namespace
+            && volume.claim == target.name
             && !volume.on_node_filesystem
-            && all > 0
-            && left <= all
-            && u128::from(left) * 100 <= u128::from(all) * 15
-    })
+            && is_its_own
+            && size > 0
+            && left <= size
+            && left * 100 <= size * 15
+    });
+    is_filesystem && is_written && is_full
 }

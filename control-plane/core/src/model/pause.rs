@@ -24,7 +24,7 @@ pub struct Pause {
     /// When it ends by itself; `None`: when somebody lets it go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// Those of other people that end sooner: who lets this one go on does not end them.
+    /// Those of other people that end no later: who lets this one go on does not end them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beneath: Vec<Self>,
 }

@@ -300,6 +300,8 @@ pub(crate) fn claim(name: &str, volume: &str) -> v1::PersistentVolumeClaim {
         storage_class: "fast".into(),
         requested_bytes: 100 << 30,
         capacity_bytes: 100 << 30,
+        volume_mode: "Filesystem".into(),
+        access_modes: vec!["ReadWriteOnce".into()],
         ..Default::default()
     }
 }

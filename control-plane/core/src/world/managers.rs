@@ -7,6 +7,8 @@ pub fn manager_name(word: &str) -> &str {
         "flux" => "Flux",
         "helm" => "Helm",
         "kapp" => "kapp",
+        "terraform" => "Terraform",
+        "pulumi" => "Pulumi",
         "operator" => "its owner",
         "addon-manager" => "the addon manager",
         "objectset" => "the Rancher deploy controller",

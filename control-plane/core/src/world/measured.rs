@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bounds::{ITEMS, NAME, WORD, cut, is_name};
 use super::disk_trend::DiskTrend;
+use super::kube::PersistentVolumeClaim;
 
 /// Most nodes of one cluster whose figures are kept; those of further ones are not, and are unknown.
 pub const MAX_NODES: usize = 10_000;
@@ -19,6 +20,10 @@ pub const MAX_NODES: usize = 10_000;
 /// What was read longer ago than this says nothing of now: three times as long as an agent is silent about a node where
 /// nothing moves.
 const FRESH: SignedDuration = SignedDuration::from_mins(15);
+
+/// From so many thousandths in use on it is followed how fast a volume fills: what is emptier is nobody's trouble, and there may be
+/// millions.
+const FOLLOWED: u64 = 700;
 
 /// The newest figures of every node, by its name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -118,9 +123,10 @@ impl MeasuredNodes {
             return false;
         }
         let mut node = MeasuredNode::of(told, observed_at);
-        let before = self.0.remove(&told.node);
-        node.follow(before.as_ref());
+        let mut before = self.0.remove(&told.node);
+        let trend = before.as_mut().map(|before| std::mem::take(&mut before.trend)).unwrap_or_default();
         let is_news = !before.is_some_and(|before| node.is_judged_as(before));
+        node.follow(trend);
         self.0.insert(told.node.clone(), node);
         is_news
     }
@@ -174,12 +180,18 @@ impl MeasuredNode {
         }
     }
 
-    /// Goes on from the figures of before.
-    fn follow(&mut self, before: Option<&Self>) {
-        let mut trend = before.map(|before| before.trend.clone()).unwrap_or_default();
-        let own = self.volumes.iter().filter(|volume| !volume.on_node_filesystem);
-        let figures: Vec<(String, u64)> =
-            own.filter_map(|volume| Some((volume.key(), volume.filesystem.available?))).collect();
+    /// Goes on from what was followed before: those volumes that are past [`FOLLOWED`].
+    fn follow(&mut self, mut trend: DiskTrend) {
+        let is_followed = |volume: &&Volume| {
+            !volume.on_node_filesystem
+                && volume.filesystem.used_permille().is_some_and(|used| used >= FOLLOWED)
+        };
+        let figures: Vec<(String, u64)> = self
+            .volumes
+            .iter()
+            .filter(is_followed)
+            .filter_map(|volume| Some((volume.key(), volume.filesystem.available?)))
+            .collect();
         let figures: Vec<(&str, u64)> = figures.iter().map(|(key, left)| (key.as_str(), *left)).collect();
         trend.take(self.at, &figures);
         self.trend = trend;
@@ -194,8 +206,7 @@ impl MeasuredNode {
     /// Would every cause say the same of both? When they were read, memory and containers are kept and are no news by
     /// themselves: a cluster where nothing else moves is not assessed again.
     fn is_judged_as(&self, before: Self) -> bool {
-        let (near_limit, trend) = (self.near_limit.clone(), self.trend.clone());
-        *self == Self { at: self.at, memory: self.memory, near_limit, trend, ..before }
+        *self == Self { at: self.at, memory: self.memory, near_limit: self.near_limit.clone(), ..before }
     }
 
     /// Were they read lately enough to say something of now?
@@ -205,6 +216,19 @@ impl MeasuredNode {
 }
 
 impl Volume {
+    /// Does this figure, read at that moment, say how full the claim's volume is? Not of a raw block device (most drivers tell its size
+    /// and nothing else, which reads as full), of one that nobody writes to, of a part of the node's own file system, and of another
+    /// claim of the same name.
+    pub fn tells_of(&self, claim: &PersistentVolumeClaim, at: Timestamp) -> bool {
+        // An agent that does not tell the mode: a raw device has nothing available and no inodes.
+        let is_raw = match claim.volume_mode.as_str() {
+            "" => self.filesystem.available == Some(0) && self.filesystem.inodes == Some(0),
+            mode => mode != "Filesystem",
+        };
+        let is_of_it = claim.meta.created_at.is_none_or(|made| made <= at);
+        is_of_it && !is_raw && !claim.is_only_read() && !self.on_node_filesystem
+    }
+
     /// By what it is followed.
     fn key(&self) -> String {
         format!("{}/{}", self.namespace, self.claim)

@@ -105,6 +105,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(agents::revoke::revoke))
         .routes(routes!(incidents::list::list))
         .routes(routes!(incidents::show::show))
+        .routes(routes!(incidents::investigate::investigate))
         .routes(routes!(incidents::silence::silence))
         .routes(routes!(incidents::ack::acknowledge))
         .routes(routes!(incidents::ask::ask))

@@ -221,6 +221,7 @@ const CONTROL_CORE: &[Line] = &[
     ("fit", &["settings", "world"]),
     ("nodes", &["fit", "model", "settings", "world"]),
     ("remedies", &["causes", "drift", "fit", "living", "model", "settings", "snapshot", "world"]),
+    ("investigation", &["model", "snapshot", "world"]),
     ("rules", &["causes", "model", "remedies", "settings"]),
     ("safety", &["calendar", "causes", "model", "remedies", "settings", "snapshot"]),
     (

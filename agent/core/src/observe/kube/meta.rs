@@ -125,16 +125,24 @@ impl SlimMeta {
 
     /// The same of a claim. The StatefulSet whose pods use it, and such a pod, own it only so that it goes with them.
     pub(super) fn manager_of_claim(&self) -> Option<(&'static str, String)> {
-        self.manager_of(Part::Resources, &["StatefulSet", "Pod"])
+        self.manager_of(Part::Resources, &[("StatefulSet", "apps/"), ("Pod", "v1")])
     }
 
-    fn manager_of(&self, part: Part, beside: &[&str]) -> Option<(&'static str, String)> {
+    /// The field manager that last wrote how much a claim asks for.
+    pub(super) fn size_writer(&self) -> Option<&str> {
+        self.last_writer(ManagedFields::has_resources).map(|(writer, _)| writer)
+    }
+
+    fn manager_of(&self, part: Part, beside: &[(&str, &str)]) -> Option<(&'static str, String)> {
         let owners = self.owner_references.iter().flatten();
+        let is_beside = |owner: &Owner| {
+            beside.iter().any(|(kind, group)| owner.kind == *kind && owner.api_version.starts_with(group))
+        };
         owners::manager(&Marks {
             part,
             labels: self.labels.as_ref().map(|labels| &labels.known),
             annotations: self.annotations.as_ref(),
-            owners: owners.filter(|owner| !beside.contains(&owner.kind.as_str())).collect(),
+            owners: owners.filter(|owner| !is_beside(owner)).collect(),
             managed: self.managed_fields.as_deref().unwrap_or_default(),
         })
     }

@@ -47,7 +47,7 @@ impl ManagedFields {
     }
 
     /// Did it write how much a claim asks for?
-    fn has_resources(&self) -> bool {
+    pub(super) fn has_resources(&self) -> bool {
         self.fields_v1.spec.resources.is_some()
     }
 
@@ -101,6 +101,7 @@ pub(super) fn manager(marks: &Marks<'_>) -> Option<Manager> {
     found.extend(argo_cd(marks));
     found.extend(flux(marks));
     found.extend(others(marks));
+    found.extend(anew(marks));
     found.extend(operators(marks));
     found.extend(helm(marks));
     let who = found.first()?.0;
@@ -176,6 +177,23 @@ fn others(marks: &Marks<'_>) -> Option<Manager> {
     }
     let app = marks.label(|l| &l.kapp)?;
     Some(("kapp", format!("label kapp.k14s.io/app = {app}")))
+}
+
+/// Tools that delete a claim which is larger than they say, and make a smaller one. A pod template they only write again.
+fn anew(marks: &Marks<'_>) -> Option<Manager> {
+    match marks.part {
+        Part::Template => None,
+        Part::Resources => {
+            let is_terraform = |name: &str| {
+                let name = name.to_ascii_lowercase();
+                name.starts_with("terraform") || name.starts_with("hashicorp") || name.starts_with("opentofu")
+            };
+            let terraform = marks.wrote(is_terraform).map(|writer| ("terraform", writer));
+            let pulumi = || marks.wrote(|name| name.starts_with("pulumi")).map(|writer| ("pulumi", writer));
+            let (who, writer) = terraform.or_else(pulumi)?;
+            Some((who, format!("{writer} wrote {}", marks.part.words())))
+        }
+    }
 }
 
 /// Any owner, not only the controlling one, and whatever calls itself an operator or a controller and wrote the template.

@@ -26,6 +26,8 @@ struct Spec {
     volume_name: String,
     storage_class_name: Option<String>,
     resources: Resources,
+    volume_mode: Option<String>,
+    access_modes: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -105,6 +107,10 @@ impl Slim for SlimPersistentVolumeClaim {
             resize_error: bounded(&self.status.resize_error()),
             manager: manager.to_owned(),
             manager_evidence: bounded(&evidence),
+            // Where it is not said, Kubernetes takes it as a file system.
+            volume_mode: bounded(self.spec.volume_mode.as_deref().unwrap_or("Filesystem")),
+            access_modes: self.spec.access_modes.iter().flatten().map(|mode| bounded(mode)).collect(),
+            size_writer: bounded(self.metadata.size_writer().unwrap_or_default()),
         })
     }
 }
@@ -137,6 +143,7 @@ mod tests {
             ["Bound", "pvc-1", "fast"]
         );
         assert_eq!((bound.requested_bytes, bound.capacity_bytes), (12 << 30, 8 << 30));
+        assert_eq!((bound.volume_mode.as_str(), bound.access_modes.len()), ("Filesystem", 1));
         assert_eq!(bound.meta.unwrap().namespace, "shop");
         let pending = seen(json!({
             "metadata": {"uid": "c", "name": "db-data"}, "spec": {}, "status": {"phase": "Pending"},
@@ -183,17 +190,23 @@ mod tests {
     #[test]
     fn whose_claim_it_is_is_told_by_its_marks_and_not_by_the_set_whose_pods_use_it() {
         let of = |metadata: serde_json::Value| seen(json!({ "metadata": metadata })).manager;
-        let owned = |kind: &str| json!({"ownerReferences": [{"kind": kind, "name": "db", "uid": "o"}]});
+        let owned = |kind: &str, group: &str| json!({"ownerReferences": [{"kind": kind, "name": "db", "uid": "o", "apiVersion": group}]});
         let wrote = |by: &str, field: &str| json!({"managedFields": [{"manager": by, "fieldsV1": {"f:spec": {field: {}}}}]});
         for (metadata, manager) in [
-            (owned("StatefulSet"), ""),
-            (owned("Pod"), ""),
-            (owned("Cluster"), "operator"),
+            (owned("StatefulSet", "apps/v1"), ""),
+            (owned("Pod", "v1"), ""),
+            (owned("StatefulSet", "apps.kruise.io/v1beta1"), "operator"),
+            (owned("Cluster", "postgresql.cnpg.io/v1"), "operator"),
             (json!({"annotations": {"argocd.argoproj.io/tracking-id": "shop:x"}}), "argocd"),
             (wrote("kube-controller-manager", "f:resources"), ""),
             (wrote("postgres-operator", "f:resources"), "operator"),
             (wrote("postgres-operator", "f:volumeName"), ""),
             (wrote("helm-controller", "f:resources"), "flux"),
+            // They make a claim anew that is larger than they say.
+            (wrote("Terraform", "f:resources"), "terraform"),
+            (wrote("HashiCorp", "f:resources"), "terraform"),
+            (wrote("pulumi-kubernetes-1a2b", "f:resources"), "pulumi"),
+            (wrote("kubectl-client-side-apply", "f:resources"), ""),
         ] {
             assert_eq!(of(metadata.clone()), manager, "{metadata}");
         }

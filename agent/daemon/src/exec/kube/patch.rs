@@ -121,6 +121,10 @@ fn patch_error(name: &str, error: RequestError) -> ActError {
         RequestError::Api { code: 404 | 409 | 422, message, .. } => {
             ActError::Refused(precondition(format!("expected {name} as it was checked, found: {message}")))
         }
+        // Nothing was changed, and what stands in the way passes: it is asked for again.
+        RequestError::Api { code: code @ (401 | 429), message, .. } => ActError::Refused(precondition(
+            format!("expected the API server to take a change of {name}, found {code}: {message}"),
+        )),
         RequestError::Api { code, message, .. } if code >= 500 => {
             ActError::Uncertain(format!("the change of {name} ended with {code}: {message}"))
         }
@@ -163,7 +167,7 @@ mod tests {
             message: "no".to_owned(),
             causes: String::new(),
         };
-        for code in [404, 409, 422] {
+        for code in [401, 404, 409, 422, 429] {
             assert!(matches!(patch_error("x", api(code)), ActError::Refused(_)), "{code}");
         }
         assert!(matches!(patch_error("x", api(403)), ActError::Failed(_)));

@@ -7,6 +7,8 @@
 //! | Argo CD or an operator keeps the claim | recommend, the manager named |
 //! | inodes run out and bytes do not | recommend; a larger volume need not have more of them |
 //! | it is being resized, or that failed | wait; recommend with the storage system's word |
+//! | a raw device, a data set that is only read, a claim that was made since | no incident: its figure says nothing of it |
+//! | the file system is larger than the claim (an export that is shared), or much smaller | recommend; a larger claim gives no room |
 //! | full again two hours after it grew | wait until the cool-down is over |
 //! | full again after it grew twice in a week | recommend: it grows without end |
 //! | a quota leaves no room | not asked again for a day |
@@ -33,10 +35,23 @@ fn figures(capacity: u64, available: u64) -> Body {
     measured(filesystem)
 }
 
+fn full_filesystem() -> v1::MeasuredFilesystem {
+    v1::MeasuredFilesystem {
+        capacity_bytes: Some(100 * GIB),
+        available_bytes: Some(5 * GIB),
+        inodes: Some(1_000),
+        inodes_free: Some(900),
+    }
+}
+
 pub(super) fn measured(filesystem: v1::MeasuredFilesystem) -> Body {
+    figures_of("data", filesystem)
+}
+
+fn figures_of(claim: &str, filesystem: v1::MeasuredFilesystem) -> Body {
     let volume = v1::MeasuredVolume {
         namespace: "shop".into(),
-        claim: "data".into(),
+        claim: claim.into(),
         pod: "db-0".into(),
         filesystem: Some(filesystem),
         on_node_filesystem: false,
@@ -108,19 +123,117 @@ fn a_volume_whose_class_lets_it_grow_grows_by_half_after_a_word() {
     assert_eq!((action.storage_class.as_str(), action.claim.unwrap().name.as_str()), ("fast", "data"));
 }
 
+/// `data-db-0` is what the StatefulSet `db` calls the claim that it makes of its template `data` for its first pod.
 #[test]
 fn a_statefulset_is_said_to_keep_the_size_of_its_template() {
-    let mut lab = full();
-    let mut pod = owned_pod("StatefulSet", "db", 0, "db-1");
-    let placement = v1::Placement { claims: vec!["data".into()], ..v1::Placement::default() };
-    pod.facts = Some(v1::PodFacts { placement: Some(placement), ..v1::PodFacts::default() });
-    lab.see(Body::Pod(pod));
-    lab.settle();
-    let plan = &lab.plans.values().next().unwrap().doc;
+    let lines = |name: &str, manager: &str| {
+        let mut lab = Lab::new();
+        lab.see(Body::StorageClass(storage_class("fast", true)));
+        lab.see(Body::PersistentVolumeClaim(claim(name, "pv-1")));
+        lab.see(Body::StatefulSet(v1::StatefulSet {
+            manager: manager.into(),
+            ..stateful_set("db", 1, "db-1")
+        }));
+        lab.see(Body::Pod(owned_pod("StatefulSet", "db", 0, "db-1")));
+        lab.see(figures_of(name, full_filesystem()));
+        lab.settle();
+        let plan = lab.plans.values().next().unwrap().doc.clone();
+        plan.changes.into_iter().find(|line| line.contains("volumeClaimTemplates")).unwrap_or_default()
+    };
+    let own = lines("data-db-0", "");
     assert!(
-        plan.changes.iter().any(|line| line.contains("volumeClaimTemplates of StatefulSet db")),
-        "{plan:?}"
+        own.contains("StatefulSet db") && own.contains("--cascade=orphan") && !own.contains("Gi"),
+        "{own}"
     );
+    let kept = lines("data-db-0", "argocd");
+    assert!(kept.contains("Argo CD keeps that StatefulSet") && !kept.contains("orphan"), "{kept}");
+    assert_eq!(lines("shared", ""), "", "a claim that its pods mount, and that is of no template");
+}
+
+#[test]
+fn whoever_wrote_its_size_is_named_in_the_plan() {
+    let mut lab = full();
+    lab.see(Body::PersistentVolumeClaim(v1::PersistentVolumeClaim {
+        size_writer: "kubectl-client-side-apply".into(),
+        ..data()
+    }));
+    lab.settle();
+    let changes = &lab.plans.values().next().unwrap().doc.changes;
+    assert!(
+        changes.iter().any(|line| line.contains("last written by kubectl-client-side-apply")),
+        "{changes:?}"
+    );
+}
+
+/// Most drivers tell the size of a raw device and nothing else, which reads as full.
+#[test]
+fn a_raw_device_a_data_set_that_is_only_read_and_a_claim_of_before_are_no_incident() {
+    let raw = v1::MeasuredFilesystem {
+        capacity_bytes: Some(100 * GIB),
+        available_bytes: Some(0),
+        inodes: Some(0),
+        inodes_free: Some(0),
+    };
+    let made = nimbus_protocol::to_micros(Lab::new().now + jiff::SignedDuration::from_secs(60));
+    let meta = v1::ObjectMeta { created_at_us: made, ..data().meta.unwrap() };
+    for (what, seen, filesystem) in [
+        ("raw", v1::PersistentVolumeClaim { volume_mode: "Block".into(), ..data() }, raw),
+        ("raw, by an older agent", v1::PersistentVolumeClaim { volume_mode: String::new(), ..data() }, raw),
+        (
+            "only read",
+            v1::PersistentVolumeClaim { access_modes: vec!["ReadOnlyMany".into()], ..data() },
+            full_filesystem(),
+        ),
+        ("made since", v1::PersistentVolumeClaim { meta: Some(meta), ..data() }, full_filesystem()),
+    ] {
+        let mut lab = Lab::new();
+        lab.see(Body::StorageClass(storage_class("fast", true)));
+        lab.see(Body::PersistentVolumeClaim(seen));
+        lab.see(measured(filesystem));
+        lab.settle();
+        assert!(lab.incidents.is_empty(), "{what}: {:?}", lab.incidents);
+    }
+    // One that was opened by figures of before ends, too.
+    let mut lab = full();
+    lab.settle();
+    lab.see(Body::PersistentVolumeClaim(v1::PersistentVolumeClaim { volume_mode: "Block".into(), ..data() }));
+    lab.settle();
+    assert_eq!(lab.last(IncidentKind::VolumeNearFull).state, IncidentState::Resolved);
+}
+
+/// An NFS export whose driver makes no volume of a size, and a file system that did not grow with its volume.
+#[test]
+fn a_file_system_of_another_size_than_its_claim_gets_no_room_by_a_larger_one() {
+    for (size, words) in [(10_000, "others share it"), (60, "does not have the size")] {
+        let mut lab = full();
+        lab.see(figures(size, size / 20));
+        let reason = left_alone(&mut lab);
+        assert!(reason.contains(words), "{reason}");
+    }
+}
+
+#[test]
+fn what_is_waited_for_too_long_is_a_persons() {
+    let mut lab = full();
+    lab.see(Body::PersistentVolumeClaim(v1::PersistentVolumeClaim { capacity_bytes: 90 * GIB, ..data() }));
+    assert!(!left_alone(&mut lab).contains("for long"));
+    lab.pass(3_700);
+    lab.see(figures(100, 5));
+    let reason = left_alone(&mut lab);
+    assert!(reason.contains("for long") && reason.contains("describe pvc data"), "{reason}");
+}
+
+/// A clock that stepped forward and back leaves a job that is dated two years ahead.
+#[test]
+fn a_step_that_is_dated_years_ahead_keeps_nothing_back() {
+    let mut lab = full();
+    grow(&mut lab, 150);
+    for job in lab.jobs.values_mut() {
+        job.doc.applied_at = Some(lab.now + jiff::SignedDuration::from_hours(2 * 365 * 24));
+    }
+    lab.pass(7 * 3_600);
+    lab.see(figures(150, 7));
+    grow(&mut lab, 225);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 mod refrain;
 
+use jiff::Timestamp;
 use nimbus_protocol::action::Body;
 use nimbus_protocol::{ObjectKind, quantity, v1};
 
@@ -16,7 +17,7 @@ use crate::model::{Alternative, Incident, IncidentKind, Outlook};
 use crate::settings::Settings;
 use crate::settings::volumes::Volumes;
 use crate::snapshot::Snapshot;
-use crate::world::{Inventory, Object as _, PersistentVolumeClaim, Volume};
+use crate::world::{Inventory, Object as _, PersistentVolumeClaim, Volume, manager_name};
 
 pub(super) struct ExpandVolume;
 
@@ -63,17 +64,18 @@ impl Remedy for ExpandVolume {
             ));
         };
         let seen = inventory.measured.of_claim(&claim.meta.namespace, &claim.meta.name);
-        let fresh: Vec<&Volume> = seen
-            .filter(|(_, node, volume)| node.is_fresh(s.now) && !volume.on_node_filesystem)
-            .map(|(_, _, volume)| volume)
+        let fresh: Vec<(Timestamp, &Volume)> = seen
+            .filter(|(_, node, volume)| node.is_fresh(s.now) && volume.tells_of(claim, node.at))
+            .map(|(_, node, volume)| (node.at, volume))
             .collect();
-        if fresh.is_empty() {
+        let Some(newest) = fresh.iter().map(|(at, _)| *at).max() else {
             return Answer::Wait(format!("the volume of {object} was not measured lately"));
-        }
+        };
+        let fresh: Vec<&Volume> = fresh.into_iter().map(|(_, volume)| volume).collect();
         let Some(full) = fresh.iter().find(|volume| short(&volume.filesystem) == Short::Bytes) else {
             return refrain::inodes_or_well(object, &fresh);
         };
-        match refrain::why(incident, claim, inventory, s) {
+        match refrain::why(incident, (claim, full, newest), inventory, s) {
             Err(answer) => answer,
             Ok(asked) => match next(asked, claim.capacity, &s.settings.volumes) {
                 Some(to) => expand(claim, inventory, (asked, to), full),
@@ -127,7 +129,14 @@ fn expand(
         ),
         "a larger volume costs more for as long as it is there".to_owned(),
     ];
-    changes.extend(of_stateful_set(claim, inventory, &was));
+    changes.extend(of_writer(claim, &was));
+    changes.extend(of_stateful_set(claim, inventory));
+    if claim.meta.owner_kind == "Pod" {
+        changes.push(format!(
+            "the claim is made from pod {} and goes with it: the pod that comes after it has the size of its template again",
+            claim.meta.owner_name
+        ));
+    }
     Answer::Act(Box::new(Draft {
         action: Body::ExpandVolume(v1::ExpandVolume {
             claim: Some(claim.meta.target()),
@@ -144,7 +153,7 @@ fn expand(
              while a person looks at what fills it"
         ),
         outlook: Outlook::not_undone(
-            "Kubernetes makes no claim smaller: going back is a smaller claim and a copy of what is in it",
+            "Kubernetes makes no volume smaller: going back is a smaller claim and a copy of what is in it",
             "a claim that is not as this plan saw it, or that a quota gives no room, is left alone. Where the storage system does not \
              make the volume larger while it is watched, whether it will is not known, and nobody is asked for another step until \
              it has; a driver that grows file systems off line does so when the pod starts anew",
@@ -162,18 +171,33 @@ fn expand(
     }))
 }
 
-/// What the StatefulSet whose pods use the claim says of its size, and goes on to say.
-fn of_stateful_set(claim: &PersistentVolumeClaim, inventory: &Inventory, was: &str) -> Option<String> {
-    let uses = |pod: &&crate::world::Pod| {
-        let placement = pod.facts.as_ref().and_then(|facts| facts.placement.as_ref());
-        placement.is_some_and(|placement| placement.claims.contains(&claim.meta.name))
-    };
+/// Whoever says how much it asks for says the smaller size until that is corrected.
+fn of_writer(claim: &PersistentVolumeClaim, was: &str) -> Option<String> {
+    // It copies what a template says.
+    let by =
+        Some(claim.size_writer.as_str()).filter(|by| !by.is_empty() && *by != "kube-controller-manager")?;
+    let ours = by.starts_with("nimbus");
+    (!ours).then(|| {
+        format!(
+            "its size was last written by {by}: write the larger one there as well, as an apply of {was} is refused from then on"
+        )
+    })
+}
+
+/// What the StatefulSet that the claim was made for says of its size, and goes on to say: `TEMPLATE-POD` is what it calls it.
+fn of_stateful_set(claim: &PersistentVolumeClaim, inventory: &Inventory) -> Option<String> {
     let mut pods = inventory.pods_of_namespace(&claim.meta.namespace);
-    let pod = pods.find(|pod| pod.meta.owner_kind == "StatefulSet" && uses(pod))?;
+    let pod = pods.find(|pod| {
+        pod.meta.owner_kind == "StatefulSet" && claim.meta.name.ends_with(&format!("-{}", pod.meta.name))
+    })?;
+    let set = inventory.stateful_sets.get(&pod.meta.owner_uid);
+    let how = match set.map(|set| set.manager.as_str()).filter(|manager| !manager.is_empty()) {
+        Some(manager) => format!("{} keeps that StatefulSet: write the larger size there", manager_name(manager)),
+        None => "to have it otherwise, delete the StatefulSet with --cascade=orphan and apply it with the larger size".to_owned(),
+    };
     Some(format!(
-        "the volumeClaimTemplates of StatefulSet {} go on to say {was}, as Kubernetes lets nobody change them: its other claims \
-         keep their size, and pods that it adds get claims of {was}. To have it otherwise, delete the StatefulSet with \
-         --cascade=orphan and apply it with the larger size",
+        "the volumeClaimTemplates of StatefulSet {} keep the size that they say, as Kubernetes lets nobody change them: its other claims \
+         stay as they are, and pods that it adds get that size; {how}",
         pod.meta.owner_name
     ))
 }

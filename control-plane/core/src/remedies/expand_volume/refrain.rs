@@ -1,6 +1,6 @@
 //! When a volume that is nearly full is not expanded, and what is said instead.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::action::NOT_LET_GROW;
 use nimbus_protocol::{ObjectKind, quantity};
 
@@ -16,6 +16,13 @@ use crate::world::{Inventory, Object as _, PersistentVolumeClaim, Volume, manage
 const MOST_A_WEEK: usize = 2;
 /// See [`MOST_A_WEEK`].
 const A_WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Of the volume's capacity the file system has so much at least, thousandths: a small XFS keeps a fifth for itself.
+const LEAST_OF_IT: u128 = 700;
+/// And so much at most, as drivers round.
+const MOST_OF_IT: u128 = 1_050;
+
+/// What has been so for longer is no passing state; and no clocks of one site are so far apart.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 /// For so long nobody is asked again where the API server said no; a quota may be raised meanwhile.
 const NOT_LET: SignedDuration = SignedDuration::from_hours(24);
 /// What a person can do in any case.
@@ -45,7 +52,7 @@ pub(super) fn at_the_ceiling(claim: &PersistentVolumeClaim, asked: u64, volumes:
 /// What the claim asks for now, where nothing speaks against a step; otherwise the answer to give.
 pub(super) fn why(
     incident: &Incident,
-    claim: &PersistentVolumeClaim,
+    (claim, full, measured_at): (&PersistentVolumeClaim, &Volume, Timestamp),
     inventory: &Inventory,
     s: &Snapshot<'_>,
 ) -> Result<u64, Answer> {
@@ -59,8 +66,9 @@ pub(super) fn why(
         )));
     }
     grows(claim, inventory, incident, s).map_err(Answer::Recommend)?;
-    under_way(claim)?;
-    tried(incident, claim, s)?;
+    under_way(claim, s.now.duration_since(incident.created_at) > PATIENCE)?;
+    its_own(claim, full)?;
+    tried(incident, (claim, measured_at), s)?;
     claim.requested.ok_or_else(|| {
         Answer::Recommend(format!(
             "how much {name} asks for is not told by the cluster's agent: upgrade it, or raise spec.resources.requests.storage by hand"
@@ -104,18 +112,28 @@ fn grows(
     }
 }
 
-/// A change of its size is under way, or does not get on.
-fn under_way(claim: &PersistentVolumeClaim) -> Result<(), Answer> {
+/// A change of its size is under way, or does not get on. Where its volume has been full for `long`, a person is told instead of that it
+/// is waited for.
+fn under_way(claim: &PersistentVolumeClaim, long: bool) -> Result<(), Answer> {
     let name = claim.object();
+    let wait = |why: String| {
+        if !long {
+            return Answer::Wait(why);
+        }
+        Answer::Recommend(format!(
+            "{why}, and that for long: see whether anything resizes volumes of class {} (`kubectl -n {} describe pvc {}`), or {BY_HAND}",
+            claim.storage_class, claim.meta.namespace, claim.meta.name
+        ))
+    };
     if !claim.resize_error.is_empty() {
         return Err(Answer::Recommend(format!(
             "the volume of {name} is nearly full and does not get the size that was asked for ({}): see why (`kubectl -n {} describe pvc \
-             {}`), or {BY_HAND}",
+             {}`), ask for less, as long as that is more than it has, or {BY_HAND}",
             claim.resize_error, claim.meta.namespace, claim.meta.name
         )));
     }
     if claim.resizing.starts_with("FileSystemResizePending") || claim.resizing == "NodeResizePending" {
-        return Err(Answer::Wait(format!(
+        return Err(wait(format!(
             "the volume of {name} has its new size, and its file system grows next ({}); where that does not come, its driver \
              grows file systems off line: start its pod anew",
             claim.resizing
@@ -124,13 +142,39 @@ fn under_way(claim: &PersistentVolumeClaim) -> Result<(), Answer> {
     let asks_for_more = claim.requested.zip(claim.capacity).is_some_and(|(asked, has)| has < asked);
     if !claim.resizing.is_empty() || asks_for_more {
         let how = if claim.resizing.is_empty() { "it asks for more than it has" } else { &claim.resizing };
-        return Err(Answer::Wait(format!("the volume of {name} is on its way to another size ({how})")));
+        return Err(wait(format!("the volume of {name} is on its way to another size ({how})")));
+    }
+    Ok(())
+}
+
+/// The file system is not the claim's alone, or does not have its size: a larger claim gives it no room.
+fn its_own(claim: &PersistentVolumeClaim, full: &Volume) -> Result<(), Answer> {
+    let name = claim.object();
+    let sizes = full.filesystem.capacity.zip(claim.capacity.or(claim.requested));
+    let Some((of_volume, of_claim)) = sizes else { return Ok(()) };
+    let share = u128::from(of_volume) * 1_000 / u128::from(of_claim.max(1));
+    if share > MOST_OF_IT {
+        return Err(Answer::Recommend(format!(
+            "the volume of {name} is nearly full as its pod sees it, and that file system ({of_volume} bytes) is larger than the claim \
+             ({of_claim}): others share it, and a larger claim gives no room; make room on the storage behind it, or {BY_HAND}"
+        )));
+    }
+    if share < LEAST_OF_IT {
+        return Err(Answer::Recommend(format!(
+            "the volume of {name} is nearly full as its pod sees it, and that file system ({of_volume} bytes) does not have the size that \
+             the claim says ({of_claim}): see why (`kubectl -n {} describe pvc {}`), start its pod anew, or {BY_HAND}",
+            claim.meta.namespace, claim.meta.name
+        )));
     }
     Ok(())
 }
 
 /// What was tried on this very claim before.
-fn tried(incident: &Incident, claim: &PersistentVolumeClaim, s: &Snapshot<'_>) -> Result<(), Answer> {
+fn tried(
+    incident: &Incident,
+    (claim, measured_at): (&PersistentVolumeClaim, Timestamp),
+    s: &Snapshot<'_>,
+) -> Result<(), Answer> {
     let name = claim.object();
     let of_it = |job: &&Job| {
         job.action == ActionKind::ExpandVolume
@@ -143,19 +187,30 @@ fn tried(incident: &Incident, claim: &PersistentVolumeClaim, s: &Snapshot<'_>) -
             && job.finished_at.is_some_and(|at| s.now.duration_since(at) < NOT_LET)
     });
     if let Some(job) = not_let.max_by_key(|job| job.finished_at) {
+        let how = if job.reason.contains("cannot patch resource") {
+            "the agent lacks the right to patch claims there (the chart gives it with expand_volume in acting.actions)"
+        } else {
+            "make room there"
+        };
         return Err(Answer::Recommend(format!(
-            "the volume of {name} is nearly full, and the API server does not let it grow ({}): make room there, or {BY_HAND}; asked \
-             again a day after {:.0}",
+            "the volume of {name} is nearly full, and the API server does not let it grow ({}): {how}, or {BY_HAND}; asked again a \
+             day after {:.0}",
             job.reason,
             job.finished_at.unwrap_or(job.created_at)
         )));
     }
-    let grown: Vec<_> = s
-        .all_jobs()
-        .filter(of_it)
-        .filter_map(grown_at)
-        .filter(|at| s.now.duration_since(*at) < A_WEEK)
-        .collect();
+    // What is dated far ahead was dated by a clock that has jumped since, and says nothing of when it was.
+    let counts = |at: &Timestamp| {
+        let ago = s.now.duration_since(*at);
+        ago < A_WEEK && ago > -PATIENCE
+    };
+    let grown: Vec<_> = s.all_jobs().filter(of_it).filter_map(grown_at).filter(counts).collect();
+    let last = grown.iter().max().copied();
+    if let Some(at) = last.filter(|at| *at >= measured_at) {
+        return Err(Answer::Wait(format!(
+            "the volume of {name} was expanded at {at:.0}; how full it is since is measured within minutes"
+        )));
+    }
     if grown.len() >= MOST_A_WEEK {
         return Err(Answer::Recommend(format!(
             "the volume of {name} was expanded {} times within a week and is nearly full again: it fills with something that grows \
@@ -163,7 +218,7 @@ fn tried(incident: &Incident, claim: &PersistentVolumeClaim, s: &Snapshot<'_>) -
             grown.len()
         )));
     }
-    let from = grown.into_iter().max().map(|at| later(at, s.settings.volumes.cool_down()));
+    let from = last.map(|at| later(at, s.settings.volumes.cool_down()));
     match from.filter(|from| s.now < *from) {
         Some(from) => Err(Answer::Wait(format!(
             "the volume of {name} was expanded lately and is nearly full again: the next step is planned from {from:.0} on, as the \
@@ -174,7 +229,7 @@ fn tried(incident: &Incident, claim: &PersistentVolumeClaim, s: &Snapshot<'_>) -
 }
 
 /// When a job let the claim grow, as far as is known; `None` for one that changed nothing.
-fn grown_at(job: &Job) -> Option<jiff::Timestamp> {
+fn grown_at(job: &Job) -> Option<Timestamp> {
     match job.state {
         JobState::Succeeded | JobState::Unknown | JobState::Compensated => {
             Some(job.applied_at.or(job.finished_at).unwrap_or(job.created_at))

@@ -4,7 +4,7 @@
 use nimbus_protocol::{ObjectKind, v1};
 use serde::{Deserialize, Serialize};
 
-use crate::world::bounds::{NAME, TEXT, WORD, cut, is_meta_kept};
+use crate::world::bounds::{ITEMS, NAME, TEXT, WORD, cut, cut_texts, is_meta_kept};
 use crate::world::meta::Meta;
 use crate::world::object::Object;
 
@@ -38,9 +38,23 @@ pub struct PersistentVolumeClaim {
     /// What says so.
     #[serde(default)]
     pub manager_evidence: String,
+    /// `Filesystem` or `Block`; empty where its agent does not tell.
+    #[serde(default)]
+    pub volume_mode: String,
+    /// How it may be mounted.
+    #[serde(default)]
+    pub access_modes: Vec<String>,
+    /// The field manager that last wrote how much it asks for.
+    #[serde(default)]
+    pub size_writer: String,
 }
 
 impl PersistentVolumeClaim {
+    /// May nobody write to it? Then it does not fill.
+    pub fn is_only_read(&self) -> bool {
+        !self.access_modes.is_empty() && self.access_modes.iter().all(|mode| mode == "ReadOnlyMany")
+    }
+
     /// The volume that it is bound to, if it is.
     pub fn bound_to(&self) -> Option<&str> {
         (self.phase == "Bound" && !self.volume.is_empty()).then_some(self.volume.as_str())
@@ -70,6 +84,9 @@ impl From<v1::PersistentVolumeClaim> for PersistentVolumeClaim {
             resize_error: claim.resize_error,
             manager: claim.manager,
             manager_evidence: claim.manager_evidence,
+            volume_mode: claim.volume_mode,
+            access_modes: claim.access_modes,
+            size_writer: claim.size_writer,
         }
     }
 }
@@ -79,7 +96,11 @@ pub(super) fn bound(claim: &mut v1::PersistentVolumeClaim) -> bool {
     cut(&mut claim.phase, WORD);
     cut(&mut claim.volume, NAME);
     cut(&mut claim.storage_class, NAME);
-    cut(&mut claim.manager, WORD);
+    for word in [&mut claim.manager, &mut claim.volume_mode, &mut claim.size_writer] {
+        cut(word, WORD);
+    }
+    cut_texts(&mut claim.access_modes);
+    claim.access_modes.truncate(ITEMS);
     for text in [&mut claim.resizing, &mut claim.resize_error, &mut claim.manager_evidence] {
         cut(text, TEXT);
     }

@@ -2,6 +2,7 @@
 
 pub mod ack;
 pub mod ask;
+pub mod investigate;
 pub mod list;
 pub mod show;
 pub mod silence;

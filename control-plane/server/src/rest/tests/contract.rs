@@ -136,6 +136,7 @@ fn the_documents_words_are_the_ones_that_are_decided_with() {
     let document = document();
     let schemas = &document["components"]["schemas"];
     for (name, words) in [
+        ("Source", words(nimbus_control_core::investigation::Source::ALL)),
         ("Severity", words(m::Severity::ALL)),
         ("IncidentState", words(m::IncidentState::ALL)),
         ("IncidentKind", words(m::IncidentKind::ALL)),
