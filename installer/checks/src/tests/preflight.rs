@@ -282,6 +282,32 @@ fn rights() {
         snapshot.values = Ok(Values::Taken(needs));
     });
     assert_eq!(verdict(&unasked, "rights"), Some(Pass), "where values say so nobody looks");
+    // A Role in another namespace is that of the lease, or of a namespace in which agents act: helm looks at both.
+    for (name, acts, why) in [
+        ("nimbus-system", false, Some("the namespace of the lease")),
+        ("shop", true, Some("let agents act")),
+        ("agents", false, None),
+    ] {
+        let looked = report(|snapshot| {
+            snapshot.agents = place("agents", Some(enforcing("restricted")));
+            for review in snapshot.rights.iter_mut().flatten() {
+                review.allowed = Some((review.ask.verb, review.ask.resource) != ("get", "namespaces"));
+            }
+            let role = crate::needs::Made {
+                group: "rbac.authorization.k8s.io",
+                resource: "roles",
+                place: crate::needs::Place::Named(name.to_owned()),
+            };
+            snapshot.values = Ok(Values::Taken(Needs { acts, makes: vec![role], ..Needs::default() }));
+        });
+        let said = text(&looked, "rights");
+        assert_eq!(why.is_some_and(|why| said.contains(why)), why.is_some(), "{name}: {said}");
+        assert_eq!(
+            verdict(&looked, "rights"),
+            Some(if why.is_some() { Warning } else { Pass }),
+            "{name}: {said}"
+        );
+    }
 }
 
 #[test]

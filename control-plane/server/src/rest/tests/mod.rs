@@ -8,6 +8,7 @@ mod contract;
 mod decisions;
 mod drain;
 mod fleet;
+mod investigation;
 mod lists;
 mod nodes;
 mod pauses;
