@@ -282,7 +282,11 @@ fn rights() {
         snapshot.values = Ok(Values::Taken(needs));
     });
     assert_eq!(verdict(&unasked, "rights"), Some(Pass), "where values say so nobody looks");
-    // A Role in another namespace is that of the lease, or of a namespace in which agents act: helm looks at both.
+}
+
+/// A Role in another namespace is that of the lease, or of a namespace in which agents act: helm looks at both.
+#[test]
+fn rights_to_look_at_the_namespaces_of_roles() {
     for (name, acts, why) in [
         ("nimbus-system", false, Some("the namespace of the lease")),
         ("shop", true, Some("let agents act")),
