@@ -5,7 +5,7 @@
 //! allows it, and whether a quota leaves room, its own admission says. Whoever writes to the claim between the check and the
 //! patch makes the patch fail; then everything is checked anew.
 //!
-//! A claim cannot be made smaller, so nothing is undone. What the storage system could not do, and what a driver does only when
+//! A volume cannot be made smaller, so nothing is undone. What the storage system could not do, and what a driver does only when
 //! a pod mounts the volume anew, is said as that.
 
 use std::sync::Arc;
@@ -33,7 +33,7 @@ use crate::watch::kube::request::{self, RequestError};
 /// How often the patch is tried while somebody else writes to the claim.
 const TRIES: u32 = 10;
 /// Why it is not undone.
-const NEVER_SMALLER: &str = "Kubernetes makes no claim smaller";
+const NEVER_SMALLER: &str = "Kubernetes makes no volume smaller";
 
 pub(super) struct ExpandVolume {
     shared: Arc<Shared>,

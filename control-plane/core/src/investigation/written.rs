@@ -84,11 +84,7 @@ pub(super) fn pods<'a>(incident: &'a Incident, inventory: &'a Inventory) -> Vec<
     let mut found: Vec<&Pod> =
         uids.into_iter().filter(|uid| !uid.is_empty()).filter_map(|uid| inventory.pods.get(uid)).collect();
     if let Some(workload) = &incident.workload {
-        let uid = workload.uid();
-        found.extend(inventory.pods_owned_by(uid));
-        for set in inventory.replica_sets_of(uid) {
-            found.extend(inventory.pods_owned_by(&set.meta.uid));
-        }
+        found.extend(inventory.pods_below(workload.uid()));
     }
     found.sort_by_key(|pod| (pod.meta.namespace.as_str(), pod.meta.name.as_str()));
     found.dedup_by_key(|pod| pod.meta.uid.as_str());

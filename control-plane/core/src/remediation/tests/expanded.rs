@@ -266,10 +266,15 @@ fn what_its_class_does_not_allow_is_recommended_with_the_reason() {
 #[test]
 fn with_an_older_agent_there_is_still_advice() {
     let mut lab = full();
-    let untold = v1::PersistentVolumeClaim { requested_bytes: 0, capacity_bytes: 0, ..data() };
-    lab.see(Body::PersistentVolumeClaim(untold));
-    let reason = left_alone(&mut lab);
-    assert!(reason.contains("upgrade it") && reason.contains("spec.resources.requests.storage"), "{reason}");
+    for requested_bytes in [0, 100 * GIB] {
+        let untold = v1::PersistentVolumeClaim { requested_bytes, capacity_bytes: 0, ..data() };
+        lab.see(Body::PersistentVolumeClaim(untold));
+        let reason = left_alone(&mut lab);
+        assert!(
+            reason.contains("upgrade it") && reason.contains("spec.resources.requests.storage"),
+            "{reason}"
+        );
+    }
 }
 
 #[test]

@@ -69,9 +69,10 @@ pub(super) fn why(
     under_way(claim, s.now.duration_since(incident.created_at) > PATIENCE)?;
     its_own(claim, full)?;
     tried(incident, (claim, measured_at), s)?;
-    claim.requested.ok_or_else(|| {
+    // The checker wants both: what is not told is not planned from.
+    claim.requested.filter(|_| claim.capacity.is_some()).ok_or_else(|| {
         Answer::Recommend(format!(
-            "how much {name} asks for is not told by the cluster's agent: upgrade it, or raise spec.resources.requests.storage by hand"
+            "how much {name} asks for and has is not told by the cluster's agent: upgrade it, or raise spec.resources.requests.storage by hand"
         ))
     })
 }
