@@ -202,6 +202,16 @@ pub fn in_namespace_that_enforces(chart: Chart, enforced: &str, values: &str) ->
 /// The same where the namespace enforces its level by the rules of this release.
 pub fn in_namespace_that_enforces_of(
     chart: Chart,
+    labels: (&str, &str),
+    values: &str,
+) -> anyhow::Result<String> {
+    in_namespace_on_kubernetes("1.37.0", chart, labels, values)
+}
+
+/// The same on this release of Kubernetes.
+pub fn in_namespace_on_kubernetes(
+    kubernetes: &str,
+    chart: Chart,
     (enforced, version): (&str, &str),
     values: &str,
 ) -> anyhow::Result<String> {
@@ -221,7 +231,7 @@ pub fn in_namespace_that_enforces_of(
     };
     let judge = format!("if {asks} -}}}}{{{{ include {judge} }}}}{{{{- end");
     let found = format!("found={}", json!({"kube-system": {"metadata": {"uid": "u"}}, "ops": own}));
-    asked(chart, &judge, &["--kube-version", "1.37.0", "--set-json", &found, "--set", values])
+    asked(chart, &judge, &["--kube-version", kubernetes, "--set-json", &found, "--set", values])
 }
 
 /// Values of both charts that a level of Pod Security refuses, the value that is named for it, and whether `baseline` refuses it too.

@@ -363,7 +363,7 @@ async fn pods(operator: &Operator, config: &str) {
     .await
     .unwrap();
     report.is("pods", "failure", "has 0 of 3 pods");
-    report.is("pods", "failure", "enforce=privileged");
+    report.is("pods", "failure", "whose label takes it");
 }
 
 #[test]

@@ -103,8 +103,8 @@ own default counts, control-plane/core/src/settings.rs.
 {{- range $list := list "quorum" "window" "blackout" -}}
 {{- range $number, $one := index ($ | default dict) $list -}}
 {{- range $one.clusters -}}
-{{- if regexMatch "[\\x{00}-\\x{1f}\\x{7f}-\\x{9f}]" . -}}
-{{- include "nimbus-control-plane.wrong" (list (printf "config.settings.%s[%d].clusters" $list $number) "names without control characters"
+{{- if regexMatch "[\\x{00}-\\x{1f}\\x{7f}-\\x{9f}\\x{fffe}\\x{ffff}]" . -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "config.settings.%s[%d].clusters" $list $number) "names without control characters, and without U+FFFE and U+FFFF"
   (include "nimbus-control-plane.hidden" .) "correct it") -}}
 {{- end -}}
 {{- end -}}

@@ -1,17 +1,25 @@
 {{- /* Which values Pod Security refuses, by the Pod Security Standards of Kubernetes 1.25 and later. */ -}}
 
 {{- /*
-Judges the release's `namespace`, as the cluster has it. Helm would say that the release is deployed, and no pod would ever be made.
+Judges the release's `namespace`, as the cluster has it. Helm would say that the release is deployed, and no pod would ever be made. A
+level that it cannot read the API server takes for `restricted`, a version that it cannot read for its own release.
 */ -}}
 {{- define "nimbus-control-plane.check.enforced" -}}
-{{- $enforced := dig "metadata" "labels" "pod-security.kubernetes.io/enforce" "" .namespace -}}
-{{- $version := dig "metadata" "labels" "pod-security.kubernetes.io/enforce-version" "latest" .namespace -}}
+{{- $labels := dig "metadata" "labels" dict .namespace -}}
+{{- $said := toString (get $labels "pod-security.kubernetes.io/enforce") -}}
+{{- $enforced := ternary $said "restricted" (has $said (list "privileged" "baseline")) -}}
+{{- $version := toString (get $labels "pod-security.kubernetes.io/enforce-version") -}}
 {{- $minor := int (regexFind "^[0-9]+" .root.Capabilities.KubeVersion.Minor) -}}
-{{- if ne $version "latest" -}}{{- $minor = min $minor (int (regexReplaceAll "^v1[.]" $version "")) -}}{{- end -}}
+{{- /* What has more digits is a release that is newer than any. */ -}}
+{{- if regexMatch "^v1[.](0|[1-9][0-9]{0,8})$" $version -}}{{- $minor = min $minor (int (trimPrefix "v1." $version)) -}}
+{{- else -}}{{- $version = "latest" -}}{{- end -}}
+{{- if hasKey $labels "pod-security.kubernetes.io/enforce" -}}
 {{- with index (include "nimbus-control-plane.refusedBy" (dict "root" .root "minor" $minor) | fromYaml) $enforced -}}
+{{- $taken := ternary "" " as restricted" (eq $said $enforced) -}}
 {{- include "nimbus-control-plane.wrong" (list . "nothing that Pod Security refuses in the namespace of the release"
-  (printf "%s, which enforces %s of %s" (quote $.root.Release.Namespace) (quote $enforced) $version)
+  (printf "%s, which enforces %s%s of %s" (quote $.root.Release.Namespace) (quote $said) $taken $version)
   "leave it out, or install into a namespace of its own whose label takes it, first: kubectl create namespace NAME; kubectl label namespace NAME pod-security.kubernetes.io/enforce=baseline, or =privileged where that is not enough") -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

@@ -1,6 +1,7 @@
 //! Every outcome of every check, and what a report is as a document.
 
 mod doctor;
+mod pod_security;
 mod preflight;
 mod secrets;
 

@@ -254,22 +254,24 @@ fn act(host: &Host, operator: &Operator) -> anyhow::Result<()> {
     let commands: Vec<&str> = commands.filter(|line| !line.starts_with("install ")).collect();
     anyhow::ensure!(commands.len() >= 3, "the drop-in does not say how it is used:\n{example}");
     host.shell(
-        "mkdir -p /var/lib/lxd /var/lib/kubelet/plugins/driver && touch /var/lib/lxd/unix.socket \
-         /var/lib/kubelet/plugins/driver/csi.sock",
+        "mkdir -p /var/lib/lxd /var/lib/kubelet/plugins/driver /var/lib/kubelet/pki /var/lib/rancher/k3s/server /root/.kube \
+         && touch /var/lib/lxd/unix.socket /var/lib/kubelet/plugins/driver/csi.sock /var/lib/kubelet/pki/kubelet.key \
+         /var/lib/rancher/k3s/server/node-token /root/.kube/admin-config",
     )?;
     for line in commands {
         host.shell(line)?;
     }
     operator.wait_for_agent("what it may do", |agent| agent["allowed_actions"][0] == "restore_file")?;
-    // The socket of a container runtime, as one that is installed later makes it, and of a kubelet's driver: by them whoever reaches
-    // them is root.
+    // The socket of a container runtime, as one that is installed later makes it, and of a kubelet's driver, and keys of a cluster: by them
+    // whoever reaches them is root.
     let pid = host.run(&["systemctl", "show", "--property", "MainPID", "--value", AGENT])?;
     let seen = host.shell(&format!(
-        "touch /run/docker.sock; cd /proc/{pid}/root; ls run run/dbus run/credentials/* var/lib/lxd var/lib/kubelet/plugins; \
-         rm -r /run/docker.sock /var/lib/lxd /var/lib/kubelet"
+        "touch /run/docker.sock; cd /proc/{pid}/root; ls run run/dbus run/credentials/* var/lib/lxd var/lib/kubelet/plugins \
+         var/lib/kubelet/pki var/lib/rancher/k3s/server root/.kube; \
+         rm -r /run/docker.sock /var/lib/lxd /var/lib/kubelet /var/lib/rancher /root/.kube"
     ))?;
-    let hidden = ["docker", "unix.socket", "driver"];
-    anyhow::ensure!(hidden.iter().all(|name| !seen.contains(name)), "of sockets it sees: {seen}");
+    let hidden = ["docker", "unix.socket", "driver", "kubelet.key", "node-token", "admin-config"];
+    anyhow::ensure!(hidden.iter().all(|name| !seen.contains(name)), "of sockets and keys it sees: {seen}");
     // Names, and the join token that systemd hands over.
     for needed in ["system_bus_socket", "nimbus-join-token"] {
         anyhow::ensure!(seen.contains(needed), "it does not see {needed}: {seen}");

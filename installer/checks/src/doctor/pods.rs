@@ -119,7 +119,7 @@ fn count_pods(number: u64) -> String {
 fn remedy_of(why: &str) -> &'static str {
     if why.contains("violates PodSecurity") {
         "leave what it names out of the values (hostAccess, extraVolumes, podAnnotations, podSecurityContext, securityContext), or install it into a \
-         namespace labelled pod-security.kubernetes.io/enforce=privileged"
+         namespace whose label takes it: `nimbus preflight` with the values says which level"
     } else {
         "do what it says: a quota, an admission webhook or a policy of the namespace refuses its pods; see more with kubectl \
          describe statefulset,daemonset"

@@ -16,7 +16,8 @@ mod workload;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-pub use cluster::{Namespace, client_version, namespace, server_version};
+pub use cluster::{ApiServer, Namespace, client_version, namespace, server_version};
+pub(crate) use cluster::{ENFORCE, ENFORCE_VERSION};
 pub use date::date_of;
 pub use name::{is_object_name, namespace_name};
 pub use node::{Node, nodes};

@@ -12,7 +12,7 @@ pub(super) const CHECK: Check<Snapshot> =
 fn judge(snapshot: &Snapshot) -> Judged {
     let kubectl = *snapshot.kubectl.as_ref()?;
     let server = match &snapshot.server {
-        Ok(Server::Version(server)) => *server,
+        Ok(Server::Version(server)) => server.version,
         Ok(Server::Silent(_)) | Err(_) => {
             return Ok(Outcome::unknown(
                 format!("kubectl {kubectl}, and the API server does not say its version"),

@@ -14,7 +14,7 @@ pub(super) const CHECK: Check<Snapshot> =
 
 fn judge(snapshot: &Snapshot) -> Judged {
     let found = match snapshot.server.as_ref()? {
-        Server::Version(version) => *version,
+        Server::Version(server) => server.version,
         Server::Silent(_) => {
             return Err(Open::Unread(Unread::new(
                 "the API server does not answer",

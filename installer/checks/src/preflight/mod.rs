@@ -24,7 +24,7 @@ pub use secrets::{Held, Looked};
 
 use crate::check::{Check, Gathered, Judged, Open, Unread};
 use crate::clock::Reading;
-use crate::kubernetes::{Balancers, Namespace, Node, Release, Review, StorageClass};
+use crate::kubernetes::{ApiServer, Balancers, Namespace, Node, Release, Review, StorageClass};
 use crate::needs::Needs;
 use crate::report::Report;
 use crate::version::Version;
@@ -52,7 +52,7 @@ pub const CHECKS: &[Check<Snapshot>] = &[
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Server {
     /// Its version.
-    Version(Version),
+    Version(ApiServer),
     /// No answer, with kubectl's words for it.
     Silent(String),
 }

@@ -326,7 +326,12 @@ fn pods_that_are_missing() {
     for (workload, expected, word) in [
         (daemons(3, 3, ""), Pass, "none is missing"),
         (daemons(3, 0, ""), Failure, "DaemonSet nimbus-agent has 0 of 3 pods"),
-        (daemons(3, 0, refused), Failure, "enforce=privileged"),
+        (daemons(3, 0, refused), Failure, "`nimbus preflight` with the values says which level"),
+        (
+            Workload { why: refused.to_owned(), ..set(1, 0, 0) },
+            Failure,
+            "`nimbus preflight` with the values says which level",
+        ),
         (daemons(3, 2, refused), Failure, "violates PodSecurity"),
         (daemons(3, 2, "exceeded quota: small"), Failure, "exceeded quota: small / do what it says"),
         (daemons(3, 2, ""), Warning, "has 2 of 3 pods"),

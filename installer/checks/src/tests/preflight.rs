@@ -8,7 +8,7 @@ use crate::check::Verdict::{Failure, Pass, Unknown, Warning};
 use crate::clock::Reading;
 use crate::excess::Excess;
 use crate::kubernetes::{
-    AGENT, Ask, Balancers, CONTROL_PLANE, Namespace, Node, Release, Review, StorageClass,
+    AGENT, ApiServer, Ask, Balancers, CONTROL_PLANE, Namespace, Node, Release, Review, StorageClass,
 };
 use crate::needs::{Class, Needs, Request};
 use crate::preflight::{
@@ -41,12 +41,17 @@ fn class(name: &str, is_default: bool) -> StorageClass {
     StorageClass { name: name.to_owned(), is_default, provisions: true }
 }
 
-fn place(name: &str, found: Option<Namespace>) -> Place {
+pub(super) fn place(name: &str, found: Option<Namespace>) -> Place {
     Place { name: name.to_owned(), found: Ok(found), made_as: None }
 }
 
-fn enforcing(level: &str) -> Namespace {
+pub(super) fn enforcing(level: &str) -> Namespace {
     Namespace { enforced: Some(level.to_owned()), enforced_version: None }
+}
+
+/// An API server of this version that behaves as no other one.
+pub(super) fn serving(version: Version) -> Server {
+    Server::Version(ApiServer { version, emulated_minor: None })
 }
 
 fn database() -> Database {
@@ -79,7 +84,7 @@ fn good() -> Snapshot {
     Snapshot {
         build: Version::new(0, 3, 0),
         kubectl: Ok(Version::new(1, 33, 0)),
-        server: Ok(Server::Version(Version::new(1, 33, 2))),
+        server: Ok(serving(Version::new(1, 33, 2))),
         helm: Ok(Version::new(3, 18, 0)),
         control_plane: place("nimbus", Some(Namespace::default())),
         agents: place("nimbus", Some(Namespace::default())),
@@ -143,7 +148,7 @@ fn programs_and_versions() {
     ] {
         let report = report(|snapshot| {
             snapshot.kubectl = Ok(Version::new(kubectl.0, kubectl.1, 0));
-            snapshot.server = Ok(Server::Version(Version::new(server.0, server.1, 9)));
+            snapshot.server = Ok(serving(Version::new(server.0, server.1, 9)));
         });
         assert_eq!(verdict(&report, "kubectl"), Some(kubectl_is), "{kubectl:?} {server:?}");
         assert_eq!(verdict(&report, "kubernetes-version"), Some(version_is), "{kubectl:?} {server:?}");
@@ -312,103 +317,6 @@ fn rights_to_look_at_the_namespaces_of_roles() {
             "{name}: {said}"
         );
     }
-}
-
-#[test]
-fn pod_security() {
-    let excess = |what: &str, is_baseline| Excess { what: what.to_owned(), is_baseline, taken_since: None };
-    let mounting =
-        Needs { agent_excess: vec![excess("the host path /etc/kubernetes", false)], ..Needs::default() };
-    let as_root = Needs { agent_excess: vec![excess("runAsUser 0", true)], ..Needs::default() };
-    for (found, needs, expected) in [
-        (None, Needs::default(), Pass),
-        (None, mounting.clone(), Unknown),
-        (Some(Namespace::default()), Needs::default(), Pass),
-        (Some(Namespace::default()), mounting.clone(), Unknown),
-        (Some(enforcing("restricted")), Needs::default(), Pass),
-        (Some(enforcing("privileged")), mounting.clone(), Pass),
-        (Some(enforcing("baseline")), mounting.clone(), Failure),
-        (Some(enforcing("restricted")), mounting.clone(), Failure),
-        (Some(enforcing("baseline")), as_root.clone(), Pass),
-        (Some(enforcing("restricted")), as_root, Failure),
-        (Some(enforcing("strict")), Needs::default(), Warning),
-    ] {
-        let report = report(|snapshot| {
-            snapshot.agents = place("agents", found.clone());
-            snapshot.values = Ok(Values::Taken(needs.clone()));
-        });
-        assert_eq!(verdict(&report, "pod-security"), Some(expected), "{found:?}");
-        if expected == Failure || expected == Unknown {
-            let said = text(&report, "pod-security");
-            assert!(said.contains("agents") && said.contains(&needs.agent_excess[0].what), "{said}");
-        }
-    }
-    let elsewhere = report(|snapshot| {
-        snapshot.control_plane = place("nimbus", Some(enforcing("restricted")));
-        snapshot.agents = place("agents", Some(enforcing("privileged")));
-        snapshot.values = Ok(Values::Taken(mounting));
-    });
-    assert_eq!(verdict(&elsewhere, "pod-security"), Some(Pass), "the control plane mounts nothing of a node");
-    let own = report(|snapshot| {
-        snapshot.control_plane = place("nimbus", Some(enforcing("restricted")));
-        snapshot.agents = place("agents", Some(enforcing("privileged")));
-        let control_plane_excess = vec![excess("the host path /srv", false)];
-        snapshot.values = Ok(Values::Taken(Needs { control_plane_excess, ..Needs::default() }));
-    });
-    assert_eq!(verdict(&own, "pod-security"), Some(Failure));
-    assert!(text(&own, "pod-security").contains("namespace nimbus enforces restricted"));
-    // By the rules of the server's release, or of an older one that the namespace names.
-    let later = Excess { taken_since: Some(32), ..excess("the sysctl net.ipv4.tcp_rmem", false) };
-    for (server, pinned, expected) in [
-        (31, None, Failure),
-        (32, None, Pass),
-        (37, Some("latest"), Pass),
-        (37, Some("v1.31"), Failure),
-        (37, Some("v1.32"), Pass),
-        (31, Some("v1.37"), Failure),
-        (37, Some("newest"), Failure),
-    ] {
-        let judged = report(|snapshot| {
-            snapshot.server = Ok(Server::Version(Version::new(1, server, 0)));
-            let enforced_version = pinned.map(str::to_owned);
-            let found = Namespace { enforced_version, ..enforcing("baseline") };
-            snapshot.agents = place("agents", Some(found));
-            let agent_excess = vec![later.clone()];
-            snapshot.values = Ok(Values::Taken(Needs { agent_excess, ..Needs::default() }));
-        });
-        assert_eq!(verdict(&judged, "pod-security"), Some(expected), "{server} {pinned:?}");
-    }
-    // The weakest level that suffices, and never for the namespace that has the control plane's keys.
-    for (what, is_baseline, level) in
-        [("runAsUser 0", true, "enforce=baseline"), ("hostPort", false, "enforce=privileged")]
-    {
-        let shared = report(|snapshot| {
-            snapshot.control_plane = place("nimbus", Some(enforcing("restricted")));
-            snapshot.agents = place("nimbus", Some(enforcing("restricted")));
-            let agent_excess = vec![excess(what, is_baseline)];
-            snapshot.values = Ok(Values::Taken(Needs { agent_excess, ..Needs::default() }));
-        });
-        let said = text(&shared, "pod-security");
-        assert!(said.contains(level) && said.contains("--agents-namespace"), "{said}");
-        assert!(!said.contains("namespace nimbus pod-security"), "{said}");
-    }
-    // A plan that makes the namespace knows how.
-    let made = report(|snapshot| {
-        snapshot.control_plane = place("nimbus", Some(enforcing("restricted")));
-        snapshot.agents = Place { made_as: Some("restricted"), ..place("agents", None) };
-        let agent_excess = vec![excess("the host path /run/dbus", false)];
-        snapshot.values = Ok(Values::Taken(Needs { agent_excess, ..Needs::default() }));
-    });
-    assert_eq!(verdict(&made, "pod-security"), Some(Failure));
-    let said = text(&made, "pod-security");
-    assert!(
-        said.contains("agents is made so that it enforces restricted") && said.contains("--overwrite"),
-        "{said}"
-    );
-    let partly = report(|snapshot| {
-        snapshot.agents = Place { name: "agents".to_owned(), found: unread(), made_as: None }
-    });
-    assert_eq!(verdict(&partly, "pod-security"), Some(Unknown));
 }
 
 #[test]
