@@ -11,11 +11,14 @@ use crate::{Incident, words};
 pub struct Investigation {
     /// The incident as lists show it.
     pub incident: Incident,
-    /// What happened around it, the oldest first: the newest 200 lines.
+    /// What happened around it, the oldest first. Its own story and its jobs are whole; of other sources what is nearest to its begin.
     pub timeline: Vec<Known>,
-    /// How many older lines were left out.
+    /// How many jobs, incidents and other moments were left out of it; `unknown` says which.
     pub left_out: u32,
-    /// How what it is about is now, 50 lines at most.
+    /// When its cluster or host was last heard of: `now` is how it was then. `null` where it was not, or that is not known.
+    #[serde(default)]
+    pub as_of: Option<Timestamp>,
+    /// How what it is about is now: of a cluster 80 lines at most, its own object first.
     pub now: Vec<Known>,
     /// What is not known, and why.
     pub unknown: Vec<String>,

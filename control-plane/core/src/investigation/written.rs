@@ -1,92 +1,169 @@
-//! What was written in the cluster around the incident's begin: the pod template of its workload, the ConfigMaps and Secrets that its
-//! pods refer to, and what Nimbus saw of the workload's revisions. Who wrote it is the field manager that the API server recorded.
+//! What was written in the cluster around the incident's begin: the pod template of its workload, and the ConfigMaps and Secrets that
+//! its pods refer to. Who wrote is what a client calls itself; the API server records for each client the parts of an object that it
+//! owns, and one time, that of its last write of any of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use nimbus_protocol::ObjectKind;
 
-use super::{BEFORE, Known, Source};
-use crate::model::{Incident, Workload};
-use crate::world::{Inventory, Meta, Object as _, Pod};
+use super::{Investigation, Known, Source, Window, pods};
+use crate::model::{Incident, ObjectRef, Workload};
+use crate::world::{Inventory, Meta, Object as _};
 
-/// All of it since a day before the incident.
-pub(super) fn around(incident: &Incident, inventory: &Inventory) -> Vec<Known> {
-    let mut all = template(incident, inventory);
-    all.extend(referred(incident, inventory));
-    all.extend(revisions(incident, inventory));
-    let from = incident.created_at.checked_sub(BEFORE).unwrap_or(Timestamp::MIN);
-    all.retain(|one| one.at.is_some_and(|at| at >= from));
-    all
+/// Most writes that are told, those nearest to the incident's begin.
+const MOST: usize = 20;
+
+/// The last write of something.
+struct Write {
+    object: ObjectRef,
+    /// What the writer owns a part of.
+    part: &'static str,
+    writer: String,
+    at: Option<Timestamp>,
+    /// What else there is to say of it.
+    more: String,
 }
 
-fn template(incident: &Incident, inventory: &Inventory) -> Vec<Known> {
-    let Some(Workload::Deployment(reference)) = &incident.workload else { return Vec::new() };
-    let Some(deployment) = inventory.deployments.get(&reference.uid) else { return Vec::new() };
-    let Some(more) = deployment.more.as_ref().filter(|more| !more.template_writer.is_empty()) else {
-        return Vec::new();
-    };
-    let text = format!(
-        "the pod template was last written by {} (revision {} now)",
-        more.template_writer, deployment.revision
-    );
-    vec![Known::new(more.template_written_at, Source::ManagedFields, &deployment.object(), text)]
-}
-
-/// The ConfigMaps and Secrets that any of its pods names, each once.
-fn referred(incident: &Incident, inventory: &Inventory) -> Vec<Known> {
-    let (mut maps, mut secrets) = (BTreeSet::new(), BTreeSet::new());
-    for pod in pods(incident, inventory) {
-        let Some(facts) = &pod.facts else { continue };
-        maps.extend(facts.config_maps.iter().map(|name| (pod.meta.namespace.as_str(), name.as_str())));
-        secrets.extend(facts.secrets.iter().map(|name| (pod.meta.namespace.as_str(), name.as_str())));
-    }
-    let is_of = |all: &BTreeSet<(&str, &str)>, meta: &Meta| {
-        all.contains(&(meta.namespace.as_str(), meta.name.as_str()))
-    };
-    let text = |writer: &str| {
-        let who = if writer.is_empty() { "somebody who is not recorded" } else { writer };
-        format!("its content was last written by {who}; pods of it refer to it")
-    };
-    let maps = inventory
-        .config_maps
-        .values()
-        .filter(|map| is_of(&maps, &map.meta))
-        .map(|map| Known::new(map.written_at, Source::ManagedFields, &map.object(), text(&map.writer)));
-    let secrets = inventory.secrets.values().filter(|secret| is_of(&secrets, &secret.meta)).map(|secret| {
-        Known::new(secret.written_at, Source::ManagedFields, &secret.object(), text(&secret.writer))
-    });
-    maps.chain(secrets).collect()
-}
-
-fn revisions(incident: &Incident, inventory: &Inventory) -> Vec<Known> {
-    let Some(workload) = &incident.workload else { return Vec::new() };
-    let Some(history) = inventory.histories.get(workload.uid()) else { return Vec::new() };
-    let object = workload.object();
-    let mut all = Vec::new();
-    for one in &history.revisions {
-        let line = |at, text: String| Known::new(at, Source::Revisions, object, text);
-        all.push(line(one.came_out_at, format!("revision {} came out", one.revision)));
-        if let Some(trouble) = &one.trouble {
-            all.push(line(Some(trouble.first_at), format!("revision {}: {}", one.revision, trouble.what)));
+impl Write {
+    fn text(&self) -> String {
+        let Self { part, writer, more, .. } = self;
+        if writer.is_empty() {
+            format!("a client that is not recorded last wrote its {part}{more}")
+        } else {
+            format!(
+                "a client that calls itself {writer}, which owns a part of its {part}, last wrote the object then{more}"
+            )
         }
     }
-    if let Some(holding) = &history.holding {
-        let text = format!("all pods of the present revision are available ({})", holding.available);
-        all.push(Known::new(holding.since, Source::Revisions, object, text));
+
+    /// Why its time says nothing of the incident.
+    fn gap(&self, incident: &Incident, window: Window) -> Option<String> {
+        let Self { object, part, .. } = self;
+        match self.at {
+            None => {
+                Some(format!("when the {part} of {object} was last written is unknown: it is not recorded"))
+            }
+            Some(at) if at <= window.until => None,
+            Some(at) if incident.resolved_at.is_some() => Some(format!(
+                "the {part} of {object} was written again after the incident, at {at:.0}: who wrote it before is unknown"
+            )),
+            Some(at) => Some(format!(
+                "by its cluster's clock the {part} of {object} was last written at {at:.0}, which has not been yet: when it was, is \
+                 unknown"
+            )),
+        }
     }
-    all
 }
 
-/// The pods of the incident: its own one, those of its workload, and its symptoms.
-pub(super) fn pods<'a>(incident: &'a Incident, inventory: &'a Inventory) -> Vec<&'a Pod> {
-    let mut uids: BTreeSet<&str> = BTreeSet::from([incident.object.uid()]);
-    uids.extend(incident.symptoms.iter().map(crate::model::ObjectRef::uid));
-    let mut found: Vec<&Pod> =
-        uids.into_iter().filter(|uid| !uid.is_empty()).filter_map(|uid| inventory.pods.get(uid)).collect();
-    if let Some(workload) = &incident.workload {
-        found.extend(inventory.pods_below(workload.uid()));
+/// All of it since a day before the incident and until its end, and what of it is not known.
+pub(super) fn tell(incident: &Incident, inventory: &Inventory, window: Window, found: &mut Investigation) {
+    let mut writes = referred(incident, inventory, found);
+    writes.extend(template(incident, inventory, found));
+    if !writes.is_empty() {
+        found.unknown.push(
+            "of a pod template, a ConfigMap or a Secret the last write alone is kept: who wrote it before, and what was changed, is \
+             unknown"
+                .to_owned(),
+        );
     }
-    found.sort_by_key(|pod| (pod.meta.namespace.as_str(), pod.meta.name.as_str()));
-    found.dedup_by_key(|pod| pod.meta.uid.as_str());
-    found
+    found.not_known(writes.iter().filter_map(|write| write.gap(incident, window)).collect());
+    let lines = writes
+        .into_iter()
+        .map(|write| Known::new(write.at, Source::ManagedFields, &write.object, write.text()))
+        .collect();
+    found.tell_nearest(lines, MOST, window, "writes of what its pods refer to");
+}
+
+fn template(incident: &Incident, inventory: &Inventory, found: &mut Investigation) -> Option<Write> {
+    let deployment = match incident.workload.as_ref()? {
+        Workload::Deployment(reference) => inventory.deployments.get(&reference.uid)?,
+        other @ (Workload::StatefulSet(_) | Workload::DaemonSet(_)) => {
+            found.unknown.push(format!(
+                "who wrote the pod template of {other}, and when, is unknown: agents do not tell it"
+            ));
+            return None;
+        }
+        Workload::Job(_) | Workload::CronJob(_) | Workload::Bare(_) | Workload::Other(_) => return None,
+    };
+    let Some(more) = deployment.more.as_ref().filter(|more| !more.template_writer.is_empty()) else {
+        found.unknown.push(format!(
+            "who wrote the pod template of {} is unknown: nobody is recorded",
+            deployment.object()
+        ));
+        return None;
+    };
+    Some(Write {
+        object: deployment.object(),
+        part: "pod template",
+        writer: more.template_writer.clone(),
+        at: more.template_written_at,
+        more: format!(" (its revision is {} now)", deployment.revision),
+    })
+}
+
+/// Kind, namespace and name of what pods refer to.
+type Name<'a> = (ObjectKind, &'a str, &'a str);
+
+fn name(kind: ObjectKind, meta: &Meta) -> Name<'_> {
+    (kind, meta.namespace.as_str(), meta.name.as_str())
+}
+
+/// The ConfigMaps and Secrets that any of its pods names, each once; those that are not there are said to be not known.
+fn referred(incident: &Incident, inventory: &Inventory, found: &mut Investigation) -> Vec<Write> {
+    let (names, complete) = named(incident, inventory);
+    if !complete {
+        found
+            .unknown
+            .push("not all ConfigMaps and Secrets that its pods refer to are told by their agent".to_owned());
+    }
+    let content = |object: ObjectRef, at: Option<Timestamp>, writer: &str| Write {
+        object,
+        part: "content",
+        writer: writer.to_owned(),
+        at,
+        more: "; pods of it refer to it".to_owned(),
+    };
+    let maps =
+        inventory.config_maps.values().filter(|map| names.contains(&name(ObjectKind::ConfigMap, &map.meta)));
+    let maps = maps.map(|map| {
+        (name(ObjectKind::ConfigMap, &map.meta), content(map.object(), map.written_at, &map.writer))
+    });
+    let secrets =
+        inventory.secrets.values().filter(|secret| names.contains(&name(ObjectKind::Secret, &secret.meta)));
+    let secrets = secrets.map(|secret| {
+        (name(ObjectKind::Secret, &secret.meta), content(secret.object(), secret.written_at, &secret.writer))
+    });
+    let there: BTreeMap<Name<'_>, Write> = maps.chain(secrets).collect();
+    let absent = names.iter().filter(|name| !there.contains_key(*name));
+    let gaps = absent.map(|(kind, namespace, name)| {
+        if inventory.has_every(*kind) {
+            format!(
+                "{kind} {namespace}/{name}, to which its pods refer, is not there: whether it ever was, and who removed it, is unknown"
+            )
+        } else {
+            format!(
+                "whether {kind} {namespace}/{name}, to which its pods refer, was written is unknown: not every {kind} is listed"
+            )
+        }
+    });
+    found.not_known(gaps.collect());
+    there.into_values().collect()
+}
+
+/// What its pods refer to, and whether that is all.
+fn named<'a>(incident: &'a Incident, inventory: &'a Inventory) -> (BTreeSet<Name<'a>>, bool) {
+    let (mut names, mut complete) = (BTreeSet::new(), true);
+    for pod in pods::of(incident, inventory) {
+        let Some(facts) = &pod.facts else {
+            complete = false;
+            continue;
+        };
+        complete &= facts.references_complete;
+        let namespace = pod.meta.namespace.as_str();
+        let of = |kind, all: &'a [String]| all.iter().map(move |name| (kind, namespace, name.as_str()));
+        names.extend(of(ObjectKind::ConfigMap, &facts.config_maps));
+        names.extend(of(ObjectKind::Secret, &facts.secrets));
+    }
+    (names, complete)
 }
