@@ -146,9 +146,19 @@ impl Remedy for ExpandVolume {
         let (checked, at) = (Checked::of(&value), now.to_string());
         match patch::try_out(&client, &object, &checked, self.job_id, self.operations(&at)).await {
             Ok(()) => {}
+            // A test of the patch that fails because somebody wrote meanwhile is answered as what a policy does not let happen.
+            Err(RequestError::Api { code: 422, message, .. }) => {
+                let again = object.get(&client).await.map_err(unread)?;
+                if again.is_some_and(|again| checked.is(&again)) {
+                    return Err(precondition(format!("{NOT_LET_GROW}, found 422: {message}")));
+                }
+                return Err(precondition(
+                    "expected the claim as it was checked, found that somebody wrote to it",
+                ));
+            }
             // What passes by itself: somebody wrote meanwhile, it is gone, or the API server is busy.
             Err(RequestError::Api { code, message, .. })
-                if (400..500).contains(&code) && ![401, 404, 409, 422, 429].contains(&code) =>
+                if (400..500).contains(&code) && ![401, 404, 409, 429].contains(&code) =>
             {
                 return Err(precondition(format!("{NOT_LET_GROW}, found {code}: {message}")));
             }

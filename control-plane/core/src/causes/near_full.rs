@@ -46,9 +46,12 @@ pub(crate) enum Short {
 /// What is short of a file system that was near full.
 pub(crate) fn short(of: &Filesystem) -> Short {
     let bytes = of.used_permille();
-    let inodes_are_full = of.inodes_used_permille().is_some_and(|used| used >= FULL);
+    let inodes = of.inodes_used_permille();
+    let inodes_are_full = inodes.is_some_and(|used| used >= FULL);
+    // Of which of the two an incident below the upper bound is, is not known where both are above the lower one.
+    let inodes_are_well = inodes.is_none_or(|used| used < WELL);
     match bytes {
-        Some(used) if used >= FULL || (used >= WELL && !inodes_are_full) => Short::Bytes,
+        Some(used) if used >= FULL || (used >= WELL && inodes_are_well) => Short::Bytes,
         Some(_) | None if inodes_are_full => Short::Inodes,
         Some(_) | None => Short::Nothing,
     }

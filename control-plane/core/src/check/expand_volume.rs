@@ -69,6 +69,10 @@ impl ActionRules for v1::ExpandVolume {
         let inventory = snapshot.world.clusters.get(plan.scope.cluster_uid().unwrap_or_default());
         let name = self.claim.as_ref().map_or("", |claim| claim.name.as_str());
         let full = inventory.is_some_and(|all| is_measured_full(self, all, snapshot.now));
+        let of_operator = inventory.is_some_and(|all| is_of_operator(self, all));
+        require(found, 9, !of_operator, || {
+            format!("claim {name} was made for a StatefulSet that an operator keeps")
+        });
         require(found, 3, full, || format!("no figure of now shows the volume of {name} to be nearly full"));
         let uid = self.claim.as_ref().map_or("", |claim| claim.uid.as_str());
         let took_effect =
@@ -95,6 +99,18 @@ impl ActionRules for v1::ExpandVolume {
             format!("the volume of {name} was expanded within the last {least} s")
         });
     }
+}
+
+/// Was the claim made for a pod of a StatefulSet whose pod template an operator writes, or that one owns?
+fn is_of_operator(action: &v1::ExpandVolume, inventory: &Inventory) -> bool {
+    let Some(target) = &action.claim else { return false };
+    inventory.stateful_sets.values().any(|set| {
+        let ordinal =
+            target.name.rsplit_once('-').filter(|(_, number)| number.bytes().all(|b| b.is_ascii_digit()));
+        set.manager == "operator"
+            && set.meta.namespace == target.namespace
+            && ordinal.is_some_and(|(of, _)| of.ends_with(&format!("-{}", set.meta.name)))
+    })
 }
 
 fn require_same(action: &v1::ExpandVolume, found: &mut Violations, now: &PersistentVolumeClaim) {
@@ -133,21 +149,20 @@ fn is_measured_full(action: &v1::ExpandVolume, inventory: &Inventory, now: jiff:
         .measured
         .iter()
         .filter(|(_, node)| now.as_second() - node.at.as_second() <= 900 && node.at.as_second() >= made);
-    let mut volumes = fresh.flat_map(|(_, node)| &node.volumes);
-    let is_full = volumes.any(|volume| {
+    let of_it = fresh.flat_map(|(_, node)| node.volumes.iter().map(|volume| (node.at, volume)));
+    let of_it: Vec<_> = of_it
+        .filter(|(_, volume)| volume.namespace == target.namespace && volume.claim == target.name)
+        .collect();
+    // Of one file system that several kubelets measured the last word counts.
+    let last = of_it.iter().map(|(at, _)| *at).max();
+    let is_full = of_it.iter().filter(|(at, _)| Some(*at) == last).any(|(_, volume)| {
         let (Some(all), Some(left)) = (volume.filesystem.capacity, volume.filesystem.available) else {
             return false;
         };
         // A file system of about the claim's size: neither one that is shared, nor one that did not grow with it.
         let (size, left) = (u128::from(all), u128::from(left));
         let is_its_own = size * 100 >= of_claim * 70 && size * 100 <= of_claim * 106;
-        volume.namespace == target.namespace
-            && volume.claim == target.name
-            && !volume.on_node_filesystem
-            && is_its_own
-            && size > 0
-            && left <= size
-            && left * 100 <= size * 15
+        !volume.on_node_filesystem && is_its_own && size > 0 && left <= size && left * 100 <= size * 15
     });
     is_filesystem && is_written && is_full
 }

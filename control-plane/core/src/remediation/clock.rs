@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::record::Record;
-use crate::model::{Approval, ChangeSet, Incident, Job, Pause, RefusedEviction, Versioned};
+use crate::model::{ActionKind, Approval, ChangeSet, Incident, Job, Pause, RefusedEviction, Versioned};
 use crate::settings::{SELDOM, Settings, later, millis};
 use crate::snapshot::Snapshot;
 
@@ -35,6 +35,14 @@ pub fn jumped(s: &Snapshot<'_>, by: SignedDuration, now: Timestamp) -> ChangeSet
     }
     for job in s.jobs.iter().filter(|job| !job.doc.state.is_final()) {
         record.job(job, moved(&job.doc, by));
+    }
+    // How long ago a volume grew is a wait too: for the next step, and for the steps of a week.
+    let grew = |job: &&Versioned<Job>| job.doc.state.is_final() && job.doc.action == ActionKind::ExpandVolume;
+    for job in s.jobs.iter().filter(grew) {
+        let mut after = job.doc.clone();
+        after.applied_at = after.applied_at.map(|at| later(at, by));
+        after.finished_at = after.finished_at.map(|at| later(at, by));
+        record.job(job, after);
     }
     let ends = |pause: &Pause| pause.until.is_some() || !pause.beneath.is_empty();
     for pause in s.pauses.iter().filter(|pause| ends(&pause.doc)) {

@@ -81,6 +81,8 @@ pub(super) struct Annotations {
     pub(super) objectset: Option<String>,
     #[serde(rename = "config.k8s.io/owning-inventory")]
     pub(super) inventory: Option<String>,
+    #[serde(rename = "resize.topolvm.io/storage_limit")]
+    pub(super) autoresize_limit: Option<String>,
     #[serde(rename = "deployment.kubernetes.io/revision")]
     pub(super) revision: Option<String>,
     #[serde(rename = "nimbus.dev/cordoned-by")]

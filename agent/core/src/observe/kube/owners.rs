@@ -102,6 +102,7 @@ pub(super) fn manager(marks: &Marks<'_>) -> Option<Manager> {
     found.extend(flux(marks));
     found.extend(others(marks));
     found.extend(anew(marks));
+    found.extend(growers(marks));
     found.extend(operators(marks));
     found.extend(helm(marks));
     let who = found.first()?.0;
@@ -192,6 +193,21 @@ fn anew(marks: &Marks<'_>) -> Option<Manager> {
             let pulumi = || marks.wrote(|name| name.starts_with("pulumi")).map(|writer| ("pulumi", writer));
             let (who, writer) = terraform.or_else(pulumi)?;
             Some((who, format!("{writer} wrote {}", marks.part.words())))
+        }
+    }
+}
+
+/// What lets claims grow by itself, up to its own limit.
+fn growers(marks: &Marks<'_>) -> Option<Manager> {
+    match marks.part {
+        Part::Template => None,
+        Part::Resources => {
+            if let Some(limit) = marks.annotation(|a| &a.autoresize_limit) {
+                let why = format!("annotation resize.topolvm.io/storage_limit = {limit}");
+                return Some(("pvc-autoresizer", why));
+            }
+            let writer = marks.wrote(|name| name.starts_with("pvc-autoresizer"))?;
+            Some(("pvc-autoresizer", format!("{writer} wrote {}", marks.part.words())))
         }
     }
 }

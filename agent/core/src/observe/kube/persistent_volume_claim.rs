@@ -206,6 +206,8 @@ mod tests {
             (wrote("Terraform", "f:resources"), "terraform"),
             (wrote("HashiCorp", "f:resources"), "terraform"),
             (wrote("pulumi-kubernetes-1a2b", "f:resources"), "pulumi"),
+            (json!({"annotations": {"resize.topolvm.io/storage_limit": "20Gi"}}), "pvc-autoresizer"),
+            (wrote("pvc-autoresizer", "f:resources"), "pvc-autoresizer"),
             (wrote("kubectl-client-side-apply", "f:resources"), ""),
         ] {
             assert_eq!(of(metadata.clone()), manager, "{metadata}");

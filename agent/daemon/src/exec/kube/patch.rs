@@ -64,6 +64,11 @@ impl Checked {
             annotated: metadata["annotations"].is_object(),
         }
     }
+
+    /// Is this the very state that was checked?
+    pub(in super::super) fn is(&self, object: &Value) -> bool {
+        !self.version.is_empty() && object["metadata"]["resourceVersion"] == self.version.as_str()
+    }
 }
 
 /// Changes the object by these operations (RFC 6902), all or none.

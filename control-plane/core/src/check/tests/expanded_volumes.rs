@@ -103,3 +103,90 @@ fn what_changed_since_is_refused() {
     lab.pass(901);
     assert!(broken(&lab, |_| {}).contains(&3), "figures that are old");
 }
+
+/// A job that let the claim grow so many seconds ago.
+fn grew(lab: &mut Lab, ago: &[i64]) {
+    for (number, ago) in ago.iter().enumerate() {
+        let mut job = crate::testing::job(crate::testing::lab::agent_id());
+        job.id = format!("job_{:032x}", 0x77 + number).parse().unwrap();
+        job.action = crate::model::ActionKind::ExpandVolume;
+        job.state = crate::model::JobState::Succeeded;
+        job.object = lab.plans.values().next().unwrap().doc.object.clone();
+        let at = lab.now - jiff::SignedDuration::from_secs(*ago);
+        (job.applied_at, job.finished_at) = (Some(at), Some(at));
+        lab.jobs.insert(job.id.to_string(), crate::model::Versioned { version: 1, doc: job });
+    }
+}
+
+#[test]
+fn a_step_that_comes_too_soon_or_too_often_is_refused() {
+    let cool_down = i64::from(full().settings.volumes.cool_down_s);
+    for (ago, too_soon) in [
+        (&[cool_down + 1][..], false),
+        (&[cool_down - 1], true),
+        (&[604_799, cool_down + 1], true),
+        (&[604_801, cool_down + 1], false),
+        // Dated a little ahead, and two years ahead.
+        (&[-60], true),
+        (&[-63_072_000], false),
+    ] {
+        let mut lab = full();
+        grew(&mut lab, ago);
+        assert_eq!(broken(&lab, |_| {}).contains(&5), too_soon, "{ago:?}");
+    }
+}
+
+#[test]
+fn a_volume_that_is_no_written_file_system_of_its_own_is_refused() {
+    type Change = fn(&mut v1::PersistentVolumeClaim);
+    let changes: [Change; 4] = [
+        |c| c.volume_mode = "Block".into(),
+        |c| c.access_modes = vec!["ReadOnlyMany".into()],
+        // Made after the figure was.
+        |c| c.meta.as_mut().unwrap().created_at_us = nimbus_protocol::to_micros(crate::testing::at(30)),
+        |c| c.capacity_bytes = 145 << 30,
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut lab = full();
+        let mut seen = claim("data", "pv-1");
+        change(&mut seen);
+        lab.see(Body::PersistentVolumeClaim(seen));
+        assert!(broken(&lab, |_| {}).contains(&3), "{number}");
+    }
+    // An export that others share, and a file system that did not grow with its volume.
+    for (capacity, available) in [(300, 10), (60, 3)] {
+        let Body::NodeMeasured(mut measured) = figures(5, false) else { panic!() };
+        let filesystem = measured.volumes[0].filesystem.as_mut().unwrap();
+        (filesystem.capacity_bytes, filesystem.available_bytes) =
+            (Some(capacity * GIB), Some(available * GIB));
+        let mut lab = full();
+        lab.see(Body::NodeMeasured(measured));
+        assert!(broken(&lab, |_| {}).contains(&3), "{capacity}");
+    }
+}
+
+#[test]
+fn the_last_word_of_several_nodes_counts() {
+    let mut lab = full();
+    lab.pass(60);
+    let Body::NodeMeasured(mut of_b) = figures(60, false) else { panic!() };
+    of_b.node = "node-b".into();
+    lab.see(Body::NodeMeasured(of_b));
+    assert!(broken(&lab, |_| {}).contains(&3));
+}
+
+#[test]
+fn a_claim_of_an_operators_stateful_set_is_left_to_it() {
+    let mut lab = full();
+    lab.see(Body::PersistentVolumeClaim(claim("data-db-0", "pv-1")));
+    let mut refused = Vec::new();
+    for manager in ["", "operator"] {
+        lab.see(Body::StatefulSet(v1::StatefulSet {
+            manager: manager.into(),
+            ..stateful_set("db", 1, "db-1")
+        }));
+        let name = |a: &mut v1::ExpandVolume| a.claim.as_mut().unwrap().name = "data-db-0".into();
+        refused.push(broken(&lab, name).contains(&9));
+    }
+    assert_eq!(refused, [false, true]);
+}

@@ -11,7 +11,9 @@
 //! | the file system is larger than the claim (an export that is shared), or much smaller | recommend; a larger claim gives no room |
 //! | full again two hours after it grew | wait until the cool-down is over |
 //! | full again after it grew twice in a week | recommend: it grows without end |
-//! | a quota leaves no room | not asked again for a day |
+//! | a quota leaves no room | asked again after an hour, then after two, and so on |
+//! | its pod moved, and the kubelet of the new node says that there is room | wait; what the old node said is over |
+//! | the claim was made for a StatefulSet of an operator | recommend: the operator decides |
 //! | the claim grows by a person's hand while the approval is read | the plan is void |
 
 use nimbus_protocol::action::NOT_LET_GROW;
@@ -25,7 +27,7 @@ use crate::testing::{ActionBody, action_of};
 pub(super) const GIB: u64 = 1 << 30;
 
 /// What a kubelet says of the volume of `data`.
-fn figures(capacity: u64, available: u64) -> Body {
+pub(super) fn figures(capacity: u64, available: u64) -> Body {
     let filesystem = v1::MeasuredFilesystem {
         capacity_bytes: Some(capacity * GIB),
         available_bytes: Some(available * GIB),
@@ -63,12 +65,12 @@ fn figures_of(claim: &str, filesystem: v1::MeasuredFilesystem) -> Body {
     })
 }
 
-fn data() -> v1::PersistentVolumeClaim {
+pub(super) fn data() -> v1::PersistentVolumeClaim {
     claim("data", "pv-1")
 }
 
 /// A claim of 100 GiB whose volume is so full, of a class that lets it grow.
-fn full() -> Lab {
+pub(super) fn full() -> Lab {
     let mut lab = Lab::new();
     lab.see(Body::StorageClass(storage_class("fast", true)));
     lab.see(Body::PersistentVolumeClaim(data()));
@@ -363,23 +365,112 @@ fn at_the_ceiling_nothing_is_asked() {
 }
 
 #[test]
-fn what_a_quota_leaves_no_room_for_is_not_asked_again_for_a_day() {
+fn what_a_quota_leaves_no_room_for_is_asked_for_again_after_an_hour_and_then_after_two() {
+    let mut lab = full();
+    let refused = format!("{NOT_LET_GROW}, found: exceeded quota: storage");
+    for hours in [1, 2, 4] {
+        lab.settle();
+        lab.decide("operator", Decision::Approve, "").unwrap();
+        let jobs = lab.settle();
+        lab.report(&jobs[0], Phase::Refused, "precondition_failed", &refused);
+        for _ in 0..hours * 6 - 1 {
+            lab.pass(600);
+            lab.see(figures(100, 5));
+            let reason = left_alone(&mut lab);
+            assert!(reason.contains("exceeded quota"), "{hours}: {reason}");
+        }
+        lab.pass(600);
+        lab.see(figures(100, 5));
+        lab.settle();
+        let incident = lab.open(IncidentKind::VolumeNearFull);
+        assert_eq!(incident.state, IncidentState::WaitingApproval, "{hours}: {}", incident.reason);
+    }
+}
+
+/// The clock was two years ahead when the API server said no.
+#[test]
+fn a_refusal_that_is_dated_years_ahead_keeps_nothing_back() {
     let mut lab = full();
     lab.settle();
     lab.decide("operator", Decision::Approve, "").unwrap();
     let jobs = lab.settle();
-    let refused = format!("{NOT_LET_GROW}, found: exceeded quota: storage");
-    lab.report(&jobs[0], Phase::Refused, "precondition_failed", &refused);
-    for _ in 0..20 {
-        lab.pass(3_600);
-        lab.see(figures(100, 5));
-        let reason = left_alone(&mut lab);
-        assert!(reason.contains("exceeded quota"), "{reason}");
+    lab.report(&jobs[0], Phase::Refused, "precondition_failed", NOT_LET_GROW);
+    for job in lab.jobs.values_mut() {
+        job.doc.finished_at = Some(lab.now + jiff::SignedDuration::from_hours(2 * 365 * 24));
     }
-    lab.pass(5 * 3_600);
+    lab.pass(60);
     lab.see(figures(100, 5));
     lab.settle();
     assert_eq!(lab.open(IncidentKind::VolumeNearFull).state, IncidentState::WaitingApproval);
+}
+
+#[test]
+fn what_another_node_said_before_the_pod_moved_counts_no_more() {
+    let mut lab = full();
+    lab.settle();
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    // Its pod is on node-b by now, where somebody has made room; node-a says nothing any more.
+    lab.pass(120);
+    let Body::NodeMeasured(mut of_b) = figures(100, 60) else { panic!() };
+    of_b.node = "node-b".into();
+    lab.see(Body::NodeMeasured(of_b));
+    assert!(lab.settle().is_empty());
+    assert_eq!(lab.open(IncidentKind::VolumeNearFull).plan_id, None);
+}
+
+#[test]
+fn a_claim_of_an_operators_stateful_set_is_the_operators() {
+    for (manager, asked) in [("operator", false), ("argocd", true), ("", true)] {
+        let mut lab = Lab::new();
+        lab.see(Body::StorageClass(storage_class("fast", true)));
+        lab.see(Body::StatefulSet(v1::StatefulSet {
+            manager: manager.into(),
+            ..stateful_set("db", 1, "db-1")
+        }));
+        lab.see(Body::Pod(owned_pod("StatefulSet", "db", 0, "db-1")));
+        lab.see(Body::PersistentVolumeClaim(claim("data-db-0", "pv-1")));
+        lab.see(figures_of("data-db-0", full_filesystem()));
+        assert!(lab.settle().is_empty());
+        let incident = lab.open(IncidentKind::VolumeNearFull);
+        assert_eq!(incident.approval_id.is_some(), asked, "{manager}: {}", incident.reason);
+        if !asked {
+            assert!(incident.reason.contains("belongs to an operator"), "{}", incident.reason);
+        }
+    }
+}
+
+/// Both are near their bound: of which of the two the incident is, is not known, and a larger volume need not help.
+#[test]
+fn inodes_that_waver_ask_for_no_bytes() {
+    let of = |inodes_free| {
+        measured(v1::MeasuredFilesystem {
+            capacity_bytes: Some(100 * GIB),
+            available_bytes: Some(14 * GIB),
+            inodes: Some(1_000),
+            inodes_free: Some(inodes_free),
+        })
+    };
+    let mut lab = full();
+    for inodes_free in [80, 101, 99, 120] {
+        lab.see(of(inodes_free));
+        assert!(lab.settle().is_empty());
+        let incident = lab.open(IncidentKind::VolumeNearFull);
+        assert_eq!(incident.approval_id, None, "{inodes_free}: {}", incident.reason);
+    }
+}
+
+/// A seen jump of the clock moves what grew with it: the cool-down is for so long, not until a date.
+#[test]
+fn a_clock_that_jumps_ends_no_cool_down() {
+    let mut lab = full();
+    grow(&mut lab, 150);
+    let by = jiff::SignedDuration::from_hours(5 * 24);
+    lab.now += by;
+    let changes = crate::remediation::jumped(&lab.snapshot(), by, lab.now);
+    lab.commit(changes);
+    lab.see(figures(150, 7));
+    let reason = left_alone(&mut lab);
+    assert!(reason.contains("expanded lately") || reason.contains("was expanded at"), "{reason}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::model::{Alternative, Incident, IncidentKind, Outlook};
 use crate::settings::Settings;
 use crate::settings::volumes::Volumes;
 use crate::snapshot::Snapshot;
-use crate::world::{Inventory, Object as _, PersistentVolumeClaim, Volume, manager_name};
+use crate::world::{Inventory, Object as _, PersistentVolumeClaim, Pod, Volume, manager_name};
 
 pub(super) struct ExpandVolume;
 
@@ -71,7 +71,9 @@ impl Remedy for ExpandVolume {
         let Some(newest) = fresh.iter().map(|(at, _)| *at).max() else {
             return Answer::Wait(format!("the volume of {object} was not measured lately"));
         };
-        let fresh: Vec<&Volume> = fresh.into_iter().map(|(_, volume)| volume).collect();
+        // What another kubelet said before is of the same file system as it was then.
+        let fresh: Vec<&Volume> =
+            fresh.into_iter().filter(|(at, _)| *at == newest).map(|(_, volume)| volume).collect();
         let Some(full) = fresh.iter().find(|volume| short(&volume.filesystem) == Short::Bytes) else {
             return refrain::inodes_or_well(object, &fresh);
         };
@@ -184,12 +186,17 @@ fn of_writer(claim: &PersistentVolumeClaim, was: &str) -> Option<String> {
     })
 }
 
-/// What the StatefulSet that the claim was made for says of its size, and goes on to say: `TEMPLATE-POD` is what it calls it.
-fn of_stateful_set(claim: &PersistentVolumeClaim, inventory: &Inventory) -> Option<String> {
+/// The pod of the StatefulSet that the claim was made for: `TEMPLATE-POD` is what that calls it.
+fn pod_of_set<'a>(claim: &PersistentVolumeClaim, inventory: &'a Inventory) -> Option<&'a Pod> {
     let mut pods = inventory.pods_of_namespace(&claim.meta.namespace);
-    let pod = pods.find(|pod| {
+    pods.find(|pod| {
         pod.meta.owner_kind == "StatefulSet" && claim.meta.name.ends_with(&format!("-{}", pod.meta.name))
-    })?;
+    })
+}
+
+/// What the StatefulSet that the claim was made for says of its size, and goes on to say.
+fn of_stateful_set(claim: &PersistentVolumeClaim, inventory: &Inventory) -> Option<String> {
+    let pod = pod_of_set(claim, inventory)?;
     let set = inventory.stateful_sets.get(&pod.meta.owner_uid);
     let how = match set.map(|set| set.manager.as_str()).filter(|manager| !manager.is_empty()) {
         Some(manager) => format!("{} keeps that StatefulSet: write the larger size there", manager_name(manager)),

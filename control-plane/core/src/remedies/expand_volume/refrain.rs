@@ -23,8 +23,11 @@ const MOST_OF_IT: u128 = 1_050;
 
 /// What has been so for longer is no passing state; and no clocks of one site are so far apart.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
-/// For so long nobody is asked again where the API server said no; a quota may be raised meanwhile.
-const NOT_LET: SignedDuration = SignedDuration::from_hours(24);
+/// For so long nobody is asked again where the API server said no once; twice as long after each time more, [`LONGEST`] at most. A quota
+/// may be raised meanwhile.
+const NOT_LET: SignedDuration = SignedDuration::from_hours(1);
+/// See [`NOT_LET`].
+const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 /// What a person can do in any case.
 const BY_HAND: &str = "remove what its pod can do without, or move it to a larger claim";
 
@@ -63,6 +66,16 @@ pub(super) fn why(
              be undone or would fight it; or {BY_HAND}",
             manager_name(&claim.manager),
             claim.manager_evidence
+        )));
+    }
+    let set = super::pod_of_set(claim, inventory)
+        .and_then(|pod| inventory.stateful_sets.get(&pod.meta.owner_uid))
+        .filter(|set| set.manager == "operator");
+    if let Some(set) = set {
+        return Err(Answer::Recommend(format!(
+            "the volume of {name} is nearly full, and StatefulSet {} that it was made for belongs to an operator ({}): raise the size in \
+             the resource that the operator keeps, which decides how its volumes grow; or {BY_HAND}",
+            set.meta.name, set.manager_evidence
         )));
     }
     grows(claim, inventory, incident, s).map_err(Answer::Recommend)?;
@@ -182,24 +195,7 @@ fn tried(
             && job.scope == incident.scope
             && job.object.uid() == claim.meta.uid
     };
-    let not_let = s.all_jobs().filter(of_it).filter(|job| {
-        job.state == JobState::Refused
-            && job.reason.contains(NOT_LET_GROW)
-            && job.finished_at.is_some_and(|at| s.now.duration_since(at) < NOT_LET)
-    });
-    if let Some(job) = not_let.max_by_key(|job| job.finished_at) {
-        let how = if job.reason.contains("cannot patch resource") {
-            "the agent lacks the right to patch claims there (the chart gives it with expand_volume in acting.actions)"
-        } else {
-            "make room there"
-        };
-        return Err(Answer::Recommend(format!(
-            "the volume of {name} is nearly full, and the API server does not let it grow ({}): {how}, or {BY_HAND}; asked again a \
-             day after {:.0}",
-            job.reason,
-            job.finished_at.unwrap_or(job.created_at)
-        )));
-    }
+    not_let(&name, s.all_jobs().filter(of_it), s.now)?;
     // What is dated far ahead was dated by a clock that has jumped since, and says nothing of when it was.
     let counts = |at: &Timestamp| {
         let ago = s.now.duration_since(*at);
@@ -227,6 +223,36 @@ fn tried(
         ))),
         None => Ok(()),
     }
+}
+
+/// The API server said no lately: to each time of one after the other belongs a longer wait.
+fn not_let<'a>(name: &ObjectRef, jobs: impl Iterator<Item = &'a Job>, now: Timestamp) -> Result<(), Answer> {
+    let refused = |job: &&Job| job.state == JobState::Refused && job.reason.contains(NOT_LET_GROW);
+    // What is dated ahead was dated by a clock that has jumped since, and says nothing of when it was.
+    let lately = |job: &&Job| {
+        job.finished_at.is_some_and(|at| {
+            let ago = now.duration_since(at);
+            ago < A_WEEK && ago > -PATIENCE
+        })
+    };
+    let refused: Vec<&Job> = jobs.filter(refused).filter(lately).collect();
+    let Some(last) = refused.iter().max_by_key(|job| job.finished_at) else { return Ok(()) };
+    let times = i32::try_from(refused.len().min(6)).unwrap_or(6);
+    let wait = (NOT_LET * (1 << (times - 1))).min(LONGEST);
+    let from = later(last.finished_at.unwrap_or(last.created_at), wait);
+    if from <= now {
+        return Ok(());
+    }
+    let how = if last.reason.contains("cannot patch resource") {
+        "the agent lacks the right to patch claims there (the chart gives it with expand_volume in acting.actions)"
+    } else {
+        "make room there"
+    };
+    Err(Answer::Recommend(format!(
+        "the volume of {name} is nearly full, and the API server does not let it grow ({}): {how}, or {BY_HAND}; asked again from \
+         {from:.0} on",
+        last.reason
+    )))
 }
 
 /// When a job let the claim grow, as far as is known; `None` for one that changed nothing.
