@@ -51,6 +51,8 @@ pub struct Status {
     pub was_ready: bool,
     /// Actions that the local policy allows.
     pub allowed_actions: Vec<String>,
+    /// Those of them that go on a rule's word, without a person's.
+    pub automatic_actions: Vec<String>,
     /// Jobs an hour that the local policy takes.
     pub jobs_per_hour: Option<u32>,
     /// Why nothing is begun on the word of a person on this side; empty when nobody said so.

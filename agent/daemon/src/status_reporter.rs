@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nimbus_protocol::ActionKind;
 use nimbus_protocol::v1::{self, observation};
 use tokio::sync::watch;
 
@@ -51,14 +52,20 @@ pub async fn run(
 
 fn refresh_policy(shared: &Shared) {
     let policy = shared.read_policy().policy;
-    let actions: Vec<String> =
-        policy.allowed_actions().into_iter().map(|action| action.to_string()).collect();
+    let words = |actions: Vec<ActionKind>| actions.into_iter().map(|action| action.to_string()).collect();
+    let (actions, automatic): (Vec<String>, Vec<String>) =
+        (words(policy.allowed_actions()), words(policy.automatic_actions()));
     let jobs_per_hour = Some(u32::from(policy.jobs_per_hour()));
     let paused = shared.pauses.local().unwrap_or_default();
     let told = shared.status.status();
-    if told.allowed_actions != actions || told.jobs_per_hour != jobs_per_hour || told.paused != paused {
+    let same = told.allowed_actions == actions
+        && told.automatic_actions == automatic
+        && told.jobs_per_hour == jobs_per_hour
+        && told.paused == paused;
+    if !same {
         shared.status.update(|status| {
             status.allowed_actions = actions;
+            status.automatic_actions = automatic;
             status.jobs_per_hour = jobs_per_hour;
             status.paused = paused;
         });
@@ -81,5 +88,6 @@ fn describe(status: &Status, hostname: &str) -> v1::AgentStatus {
         jobs_per_hour: status.jobs_per_hour,
         transport: status.transport.clone(),
         paused: status.paused.clone(),
+        automatic_actions: status.automatic_actions.clone(),
     }
 }

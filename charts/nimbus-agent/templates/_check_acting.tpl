@@ -52,6 +52,12 @@
   "leave it out in one of the two: what is denied needs no rights") -}}
 {{- end -}}
 {{- end -}}
+{{- range default list $.Values.policy.auto -}}
+{{- if and (not $own) (not (has . (default list $acting.actions))) -}}
+{{- include "nimbus-agent.wrong" (list "policy.auto" "actions that acting.actions has" (quote .)
+  "name it there too, or leave it out") -}}
+{{- end -}}
+{{- end -}}
 {{- range $acting.namespaces -}}
 {{- if and (not $own) (has . $.Values.policy.denyNamespaces) -}}
 {{- include "nimbus-agent.wrong" (list "acting.namespaces" "none that policy.denyNamespaces has" (quote .)
@@ -72,7 +78,7 @@
   "another ConfigMap than the one whose presence stops the agents" (quote $policy.existingConfigMap)
   "give the policy a ConfigMap of another name") -}}
 {{- end -}}
-{{- range $name := list "deny" "paths" "denyPaths" "diffPaths" "denyDiffPaths" "jobsPerHour" -}}
+{{- range $name := list "auto" "deny" "paths" "denyPaths" "diffPaths" "denyDiffPaths" "jobsPerHour" -}}
 {{- if index $policy $name -}}
 {{- include "nimbus-agent.wrong" (list (printf "policy.%s" $name)
   (printf "none, as the policy is in the ConfigMap %s" (include "nimbus-agent.named" $policy.existingConfigMap)) "some"

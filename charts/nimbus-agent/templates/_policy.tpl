@@ -2,6 +2,9 @@
 {{- define "nimbus-agent.policyText" -}}
 # Made by the chart from the values `acting` and `policy`; an agent reads it before every job.
 allow = {{ default list .Values.acting.actions | toJson }}
+{{- with .Values.policy.auto }}
+auto = {{ toJson . }}
+{{- end }}
 deny = {{ default list .Values.policy.deny | toJson }}
 clusters = {{ ternary (list .Values.acting.clusterUid) list (not (empty .Values.acting.clusterUid)) | toJson }}
 namespaces = {{ default list .Values.acting.namespaces | toJson }}

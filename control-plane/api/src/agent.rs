@@ -68,6 +68,9 @@ pub struct Agent {
     pub leading: bool,
     /// What its own policy allows; empty: observe only.
     pub allowed_actions: Vec<String>,
+    /// What of that goes without a person's approval on the word of a rule, also where one would be needed.
+    #[serde(default)]
+    pub automatic_actions: Vec<String>,
     /// How many jobs it takes.
     #[serde(default)]
     pub pace: Pace,

@@ -69,15 +69,23 @@ pub struct PauseBeneath {
     pub until: Option<Timestamp>,
 }
 
-/// What Nimbus does about one kind of incident. Rules are part of the product; clusters enable them.
+/// What Nimbus does about one kind of incident, or for which cases a remedy is begun: the rules that are part of the product, which
+/// clusters enable, and those that people set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Rule {
-    /// The remedy's word, as `enable` takes it; where Nimbus only recommends, the incident's kind.
+    /// The remedy's word, as `enable` takes it; where Nimbus only recommends, the incident's kind. Of a rule that somebody set beside
+    /// those: its name.
     #[schema(example = "restart_pod")]
     pub id: String,
-    /// When the rule came into the product.
+    /// When the rule came into the product, or was set first.
     pub created_at: Timestamp,
-    /// The incidents it answers.
+    /// How often it was set; 0: as it is built in.
+    #[serde(default)]
+    pub version: u32,
+    /// Its name among the rules that can be shown and set; `null` where Nimbus only recommends, and where a person orders it.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The incidents it answers, or the first kind of them.
     #[schema(value_type = words::IncidentKind)]
     pub kind: String,
     /// Who decides.

@@ -28,6 +28,7 @@ mod plan;
 mod problem;
 mod query;
 mod request;
+mod rule;
 mod status;
 pub mod text;
 pub mod words;
@@ -65,6 +66,7 @@ pub use request::{
     DriftFixRequest, EnableRequest, JoinTokenRequest, PauseRequest, RemoveRequest, ReviewRequest,
     RevokeRequest, SilenceRequest,
 };
+pub use rule::{RuleDetail, RuleRequest, RuleText, RuleTrial, RuleWindow};
 pub use status::{
     AgentCounts, AgentProblems, BoundReached, ClusterHealth, ControlPlaneReplica, IncidentCounts, Started,
     Status, StorageStatus, Version,

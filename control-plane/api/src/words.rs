@@ -97,7 +97,11 @@ words! {
     /// How far Nimbus may go in a cluster: only observe it, or act by the enabled rules.
     Mode = &["off", "observe", "recommend", "act"];
     /// Who decides whether a rule's remedy runs: nobody is asked, a person is asked each time, or it is only recommended.
-    RuleState = &["automatic", "approval", "recommend"];
+    RuleState = &["automatic", "approval", "recommend", "off"];
+    /// Is a rule for an incident? `no_plan`: its remedy cannot help there, so that no rule is asked.
+    RuleFit = &["yes", "no", "unknown", "no_plan"];
+    /// What becomes of an incident by the rules.
+    RuleOutcome = &["begins", "asks", "nothing"];
     /// Outside of the windows for it nothing is begun; in a blackout nothing is.
     PeriodKind = &["window", "blackout"];
     /// Where a window or a blackout stands.

@@ -63,7 +63,9 @@ pub fn status(
     next.version = cut(&said.agent_version);
     next.leading = said.leading;
     next.lease_term = said.lease_term;
-    next.allowed_actions = said.allowed_actions.iter().take(MAX_ITEMS).map(|text| cut(text)).collect();
+    let actions = |said: &[String]| said.iter().take(MAX_ITEMS).map(|text| cut(text)).collect();
+    next.allowed_actions = actions(&said.allowed_actions);
+    next.automatic_actions = actions(&said.automatic_actions);
     next.jobs_per_hour = said.jobs_per_hour;
     next.transport = cut_to(&said.transport, MAX_TRANSPORT);
     next.paused = (!said.paused.is_empty()).then(|| cut_to(&said.paused, MAX_PROBLEM));

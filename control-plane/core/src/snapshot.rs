@@ -14,6 +14,7 @@ use crate::model::{
     ActionKind, Agent, Agents, Approval, Cluster, Incident, Job, Mode, Passed, Pause, Plan, Scope, Versioned,
 };
 use crate::quorum;
+use crate::rules::Book;
 use crate::settings::Settings;
 use crate::world::{Inventory, World};
 
@@ -32,6 +33,8 @@ pub struct Snapshot<'a> {
     pub clusters: &'a [Versioned<Cluster>],
     /// All pauses.
     pub pauses: &'a [Versioned<Pause>],
+    /// The rules that people set.
+    pub rules: &'a Book,
     /// The incidents that are not resolved.
     pub incidents: &'a [Versioned<Incident>],
     /// Their plans.
@@ -142,7 +145,7 @@ impl<'a> Snapshot<'a> {
     }
 
     /// Every name and id by which the settings can mean the place of an incident.
-    fn places(&self, incident: &Incident) -> Vec<String> {
+    pub(crate) fn places(&self, incident: &Incident) -> Vec<String> {
         let mut places = vec![incident.cluster.clone(), self.name_of(&incident.scope)];
         match &incident.scope {
             Scope::Cluster(uid) => places.push(uid.clone()),

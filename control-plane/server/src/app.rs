@@ -199,6 +199,7 @@ impl App {
             agents: &docs.agents,
             clusters: &docs.clusters,
             pauses: &docs.pauses,
+            rules: &docs.rules,
             incidents: &docs.incidents,
             plans: &docs.plans,
             approvals: &docs.approvals,

@@ -35,5 +35,6 @@ pub fn agent_status() -> v1::AgentStatus {
         jobs_per_hour: None,
         transport: String::new(),
         paused: String::new(),
+        automatic_actions: Vec::new(),
     }
 }

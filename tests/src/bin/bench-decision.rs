@@ -111,6 +111,7 @@ impl Subject {
             agents: &self.agents,
             clusters: &self.clusters,
             pauses: &[],
+            rules: &nimbus_control_core::rules::Book::default(),
             incidents: &[],
             plans: &[],
             approvals: &[],

@@ -190,6 +190,12 @@ fn rights_and_policy_are_of_the_named_actions_and_namespaces_alone() {
         assert!(text.lines().any(|found| found == line), "{line} in {text}");
     }
 
+    assert!(allowed.automatic_actions().is_empty() && !text.contains("auto"), "{text}");
+    let by_rule =
+        ["--values", "tests/charts/nimbus-agent/acting.yaml", "--set", "policy.auto={rollback_deployment}"];
+    let (_, allowed) = policy(&CHART.objects(&by_rule).unwrap()).unwrap();
+    assert_eq!(allowed.automatic_actions(), [ActionKind::RollbackDeployment]);
+
     let only_rollback = CHART.variant("acting-rollback").unwrap();
     assert!(only(&only_rollback, "ClusterRole", "-act").is_err(), "a rollback needs no right on nodes");
     let only_nodes = CHART.variant("acting-nodes").unwrap();

@@ -49,6 +49,9 @@ const CONTRADICTIONS: &[(&str, &[&str])] = &[
         &["/acting/namespaces/0"],
     ),
     ("acting.actions={restore_file}", &["restore_file", "read-only"]),
+    ("policy.auto={expand_volume}", &["policy.auto", "expand_volume", "acting.actions"]),
+    ("policy.auto={*}", &["/policy/auto/0"]),
+    ("policy.existingConfigMap=x,policy.auto={expand_volume}", &["policy.auto", "ConfigMap"]),
     ("acting.actions={restart_unit}", &["restart_unit", "install the agent on the host"]),
     ("hostAccess.units=yes", &["/hostAccess/units"]),
     (

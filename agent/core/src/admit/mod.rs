@@ -117,6 +117,7 @@ pub fn admit(
         let job = verified.get();
         time::is_in_time(job, history, now)?;
         approval::is_approved(job, &action)?;
+        policy.judge_consent(job, &action)?;
         policy.judge(job, &action, now, history.jobs_in_last_hour(now))?;
         history.has_room(now).map_err(|full| Refusal::new(Code::PolicyForbids, full))?;
         Ok((id, action))
@@ -140,6 +141,7 @@ pub fn may_begin(
     let others = history.jobs_in_last_hour(now).saturating_sub(1);
     time::is_not_over(job, history, now)
         .and_then(|()| time::is_of_this_epoch(job, history))
+        .and_then(|()| policy.judge_consent(job, admitted.action()))
         .and_then(|()| policy.judge(job, admitted.action(), now, others))
         .map_err(|refusal| refusal.of(admitted.id, admitted.envelope_sha256))
 }

@@ -33,10 +33,14 @@ pub(super) fn at(second: i64) -> Timestamp {
 }
 
 pub(super) fn policy() -> Policy {
-    parse(&format!(
+    parse(&policy_text())
+}
+
+fn policy_text() -> String {
+    format!(
         "allow = [\"restart_pod\", \"rollback_deployment\", \"restore_file\", \"accept_baseline\"]\n\
          clusters = [\"{CLUSTER}\"]\nnamespaces = [\"*\"]\npaths = [\"/etc/app\"]\n"
-    ))
+    )
 }
 
 pub(super) fn parse(text: &str) -> Policy {
@@ -400,6 +404,38 @@ fn approvals_have_to_be_of_this_plan_and_by_somebody_else() {
         ..Default::default()
     });
     assert!(ask(&automatic, &fresh(), at(1)).is_ok());
+}
+
+/// What a rule of the control plane approves without a person: its own word, which has no id.
+fn by_a_rule(job: v1::Job) -> v1::Job {
+    let mut job = planned(v1::Job { needs_approval: false, approvals: Vec::new(), ..job });
+    let plan_digest = job.plan_digest.clone();
+    job.approvals.push(v1::Approval { by: "rule:grow@1".into(), plan_digest, ..Default::default() });
+    job
+}
+
+#[test]
+fn a_rules_word_is_enough_where_auto_names_the_action_and_the_plan_asks_for_nobody() {
+    let auto = parse(&format!("auto = [\"rollback_deployment\"]\n{}", policy_text()));
+    let admit = |job: &v1::Job, policy: &Policy| {
+        admit(envelope(job), &trusted(), &me(), policy, &fresh(), at(1)).map_err(|refusal| refusal.code)
+    };
+    let job = by_a_rule(rollback());
+    let admitted = admit(&job, &auto).unwrap();
+    assert_eq!(admit(&job, &policy()).unwrap_err(), Code::PolicyForbids, "the policy does not name it");
+    assert_eq!(
+        admit(&by_a_rule(restore()), &auto).unwrap_err(),
+        Code::PolicyForbids,
+        "it names another action"
+    );
+    // A plan that asks for a person says so in its digest: no rule's word is enough for it.
+    let mut asked = planned(v1::Job { needs_approval: true, ..job.clone() });
+    asked.approvals[0].plan_digest = asked.plan_digest.clone();
+    assert_eq!(admit(&asked, &auto).unwrap_err(), Code::PolicyForbids);
+    // The policy is asked again right before it acts.
+    assert!(may_begin(&admitted, &auto, &fresh(), at(1)).is_ok());
+    let refusal = may_begin(&admitted, &policy(), &fresh(), at(1)).unwrap_err();
+    assert!(refusal.reason.contains("`auto`"), "{}", refusal.reason);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The syntax of a policy file. Unknown fields and paths that can never match are errors rather than silently ignored.
 //!
-//! An entry of `allow` or `diff_paths` that this version does not understand allows nothing. One anywhere else may forbid
+//! An entry of `allow`, `auto` or `diff_paths` that this version does not understand allows nothing. One anywhere else may forbid
 //! or limit something, so the file is refused: using the rest of it would do what its author ruled out.
 
 use std::collections::BTreeSet;
@@ -41,6 +41,8 @@ pub struct PolicyWarning {
 pub enum WarnedList {
     /// `allow`.
     Allow,
+    /// `auto`.
+    Auto,
     /// `diff_paths`.
     DiffPaths,
 }
@@ -50,6 +52,11 @@ impl WarnedList {
         match self {
             Self::Allow => format!(
                 "allow: found {word:?}, which allows nothing; the rest of the file is in force. Correct the word, or \
+                 upgrade this agent to a version that knows it. Expected one of {}",
+                ActionKind::WORDS.join(", ")
+            ),
+            Self::Auto => format!(
+                "auto: found {word:?}, for which a person is asked; the rest of the file is in force. Correct the word, or \
                  upgrade this agent to a version that knows it. Expected one of {}",
                 ActionKind::WORDS.join(", ")
             ),
@@ -75,6 +82,9 @@ struct PolicyFile {
     /// Of any form: a later version may say more of an action than its word.
     #[serde(default)]
     allow: Vec<Spanned<toml::Value>>,
+    /// Of any form, too.
+    #[serde(default)]
+    auto: Vec<Spanned<toml::Value>>,
     #[serde(default)]
     deny: Words,
     #[serde(default)]
@@ -112,10 +122,13 @@ pub(super) fn parse(text: &str) -> Result<(Policy, Vec<PolicyWarning>), PolicyEr
     let name_or_all = |word: &str| word == "*" || name(word);
     let whole = "a namespace's whole name";
     let denied = |words| lines.check("deny_namespaces", words, whole, &name);
-    let (allow, mut warnings) = lines.allowed(file.allow);
+    let (allow, mut warnings) = lines.actions(file.allow, WarnedList::Allow);
+    let (auto, of_auto) = lines.actions(file.auto, WarnedList::Auto);
+    warnings.extend(of_auto);
     let diff_paths = lines.shown(file.diff_paths, &mut warnings);
     let policy = Policy {
         allow,
+        auto,
         deny: lines.denied(file.deny)?,
         clusters: lines.check("clusters", file.clusters, "a cluster's UID", &uid)?,
         namespaces: lines.check(
@@ -145,7 +158,11 @@ impl Lines<'_> {
     }
 
     /// The actions that are known, and a warning for each that is not.
-    fn allowed(&self, entries: Vec<Spanned<toml::Value>>) -> (BTreeSet<ActionKind>, Vec<PolicyWarning>) {
+    fn actions(
+        &self,
+        entries: Vec<Spanned<toml::Value>>,
+        list: WarnedList,
+    ) -> (BTreeSet<ActionKind>, Vec<PolicyWarning>) {
         let (mut known, mut warnings) = (BTreeSet::new(), Vec::new());
         for entry in entries {
             let line = self.at(entry.span().start);
@@ -153,7 +170,7 @@ impl Lines<'_> {
             match word.parse::<ActionKind>() {
                 Ok(kind) => drop(known.insert(kind)),
                 Err(unknown) => {
-                    warnings.push(PolicyWarning { line, list: WarnedList::Allow, word: unknown.found });
+                    warnings.push(PolicyWarning { line, list, word: unknown.found });
                 }
             }
         }

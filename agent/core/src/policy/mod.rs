@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use nimbus_protocol::ActionKind;
 use nimbus_protocol::action::Body;
+use nimbus_protocol::ids::ApprovalId;
 use nimbus_protocol::v1;
 
 use crate::action::{self, Touched};
@@ -36,6 +37,7 @@ const DENIED_NAMESPACE: &str = "kube-system";
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy {
     allow: BTreeSet<ActionKind>,
+    auto: BTreeSet<ActionKind>,
     deny: BTreeSet<ActionKind>,
     clusters: BTreeSet<String>,
     namespaces: BTreeSet<String>,
@@ -56,6 +58,7 @@ impl Policy {
     ///
     /// ```toml
     /// allow = ["restart_pod", "restore_file"]   # nothing without it
+    /// auto = ["expand_volume"]                  # also on a rule's word, without a person's approval; none without it
     /// deny = []                                 # ["*"] stops everything, whatever any file allows
     /// clusters = ["<UID of the kube-system namespace>"]
     /// namespaces = ["*"]                        # none without it
@@ -69,7 +72,7 @@ impl Policy {
     /// jobs_per_hour = 60                        # this is the default
     /// ```
     ///
-    /// An action in `allow` that this version does not know allows nothing and is a warning: the file may be written
+    /// An action in `allow` or `auto` that this version does not know allows nothing and is a warning: the file may be written
     /// for a newer version too. So is a broken entry of `diff_paths`, for which nothing is shown. An unknown action in
     /// `deny` is an error, as what it forbids is not known.
     pub fn parse(text: &str) -> Result<(Self, Vec<PolicyWarning>), PolicyError> {
@@ -84,6 +87,7 @@ impl Policy {
     #[must_use]
     pub fn with_managed(mut self, managed: Self) -> Self {
         self.allow.extend(managed.allow);
+        self.auto.extend(managed.auto);
         self.deny.extend(managed.deny);
         self.clusters.extend(managed.clusters);
         self.namespaces.extend(managed.namespaces);
@@ -104,6 +108,11 @@ impl Policy {
     /// The actions that are allowed at all. Empty: observes only.
     pub fn allowed_actions(&self) -> Vec<ActionKind> {
         self.allow.difference(&self.deny).copied().collect()
+    }
+
+    /// The allowed actions that go without a person's approval on the word of a rule, also where they would need one.
+    pub fn automatic_actions(&self) -> Vec<ActionKind> {
+        self.allowed_actions().into_iter().filter(|action| self.auto.contains(action)).collect()
     }
 
     /// What is wrong with it in the cluster `uid`: it names others alone, so that nothing is allowed here.
@@ -187,6 +196,21 @@ impl Policy {
             ));
         }
         Ok(())
+    }
+
+    /// Has a person approved this job, where one has to? Where the action alone needs one, `auto` lets a rule do.
+    pub fn judge_consent(&self, job: &v1::Job, action: &Body) -> Result<(), Refusal> {
+        let (kind, rules) = (action.kind(), action::rules(action));
+        let unasked = self.auto.contains(&kind);
+        let needed = job.needs_approval || (rules.needs_approval() && !unasked);
+        if !needed || job.approvals.iter().any(|approval| approval.approval_id.parse::<ApprovalId>().is_ok())
+        {
+            return Ok(());
+        }
+        let way = if job.needs_approval { "" } else { ", or `auto` of this agent's policy to name it" };
+        forbid(format!(
+            "expected an approval of this plan by a person, with its id{way}, found none; {kind} needs one"
+        ))
     }
 
     /// Most jobs an hour.

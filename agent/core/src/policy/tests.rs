@@ -336,3 +336,26 @@ fn units_are_started_again_where_they_are_named_and_nowhere_else() {
         assert!(error.contains("whole name"), "{error}");
     }
 }
+
+#[test]
+fn auto_lets_a_rule_do_what_allow_has_and_nothing_else() {
+    let text =
+        "allow = [\"expand_volume\", \"restart_pod\"]\nauto = [\"expand_volume\", \"rollback_deployment\"]\n";
+    assert_eq!(
+        parse(text).automatic_actions(),
+        [ActionKind::ExpandVolume],
+        "what is not allowed is not automatic"
+    );
+    let denied = parse(&format!("{text}deny = [\"expand_volume\"]\n"));
+    assert!(denied.automatic_actions().is_empty(), "deny beats it");
+    assert!(parse("allow = [\"expand_volume\"]\n").automatic_actions().is_empty(), "none without it");
+    let united = parse("allow = [\"expand_volume\"]\n").with_managed(parse("auto = [\"expand_volume\"]\n"));
+    assert_eq!(united.automatic_actions(), [ActionKind::ExpandVolume]);
+    // A word of a later version is said, and asks for a person.
+    let (policy, warnings) =
+        Policy::parse("allow = [\"expand_volume\"]\nauto = [\n  \"drain_node_2\",\n]\n").unwrap();
+    assert!(policy.automatic_actions().is_empty());
+    let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+    assert_eq!((warning.line, warning.list), (3, WarnedList::Auto));
+    assert!(warning.to_string().contains("for which a person is asked"), "{warning}");
+}

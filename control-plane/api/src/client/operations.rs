@@ -9,7 +9,8 @@ use crate::{
     HistoryQuery, Incident, IncidentDetail, IncidentQuery, Investigation, Job, JobDetail, JobQuery,
     JoinToken, JoinTokenItem, JoinTokenQuery, JoinTokenRequest, List, Node, NodeDetail, NodeDrain, NodeQuery,
     PageQuery, Pause, PauseRequest, Period, Plan, RemoveRequest, RemovedCluster, ReviewRequest,
-    RevokeRequest, Rule, SilenceRequest, Started, Status, Version, Whoami,
+    RevokeRequest, Rule, RuleDetail, RuleRequest, RuleTrial, SilenceRequest, Started, Status, Version,
+    Whoami,
 };
 
 /// For paths that take no parameters.
@@ -100,6 +101,14 @@ operations! {
     get autonomous(query: &PageQuery) ["autonomous"] query -> List<AutonomousStatus>;
     /// The remedies.
     get rules() ["autonomous", "rules"] NONE -> List<Rule>;
+    /// One rule that can be set, by name.
+    get rule(name: &str) ["autonomous", "rules", name] NONE -> RuleDetail;
+    /// Sets a rule.
+    post set_rule(request: &RuleRequest) ["autonomous", "rules"] request -> RuleDetail;
+    /// Takes a rule away.
+    delete delete_rule(name: &str, query: &DryRunQuery) ["autonomous", "rules", name] query -> RuleDetail;
+    /// What a rule would do about the incidents that are open now.
+    post try_rule(request: &RuleRequest) ["autonomous", "rule-trials"] request -> List<RuleTrial>;
     /// The windows and blackouts of the settings.
     get calendar() ["autonomous", "calendar"] NONE -> List<Period>;
     /// The remedies that were tried, newest first.

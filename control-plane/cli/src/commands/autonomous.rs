@@ -9,6 +9,7 @@ use nimbus_api::{
 };
 use tokio::time::{Instant, sleep};
 
+use super::rules::{self, RulesSub};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -76,7 +77,7 @@ enum Sub {
     },
     /// The windows and blackouts of the settings, and where each stands
     Calendar,
-    /// The remedies and their limits
+    /// The rules: the remedies and their limits, and what people set beside and in place of them
     Rules {
         #[command(subcommand)]
         command: Option<RulesSub>,
@@ -125,12 +126,6 @@ impl Where {
     }
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
-enum RulesSub {
-    /// List them
-    List,
-}
-
 /// Enables, disables, or shows.
 pub async fn run(context: &Context, args: AutonomousArgs) -> Result<Exit, Failure> {
     let client = connect::open(context)?;
@@ -168,9 +163,8 @@ pub async fn run(context: &Context, args: AutonomousArgs) -> Result<Exit, Failur
             let answer = client.calendar().await?;
             context.show(&answer, view::autonomous::calendar)?;
         }
-        Sub::Rules { command: None | Some(RulesSub::List) } => {
-            let answer = client.rules().await?;
-            context.show(&answer, view::autonomous::rules)?;
+        Sub::Rules { command } => {
+            return rules::run(context, &client, command.unwrap_or(RulesSub::List)).await;
         }
     }
     Ok(Exit::Done)

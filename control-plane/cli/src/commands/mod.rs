@@ -19,6 +19,7 @@ pub mod nodes;
 pub mod outcome;
 pub mod preflight;
 pub mod resolve;
+mod rules;
 pub mod status;
 pub mod support_bundle;
 pub mod up;

@@ -102,7 +102,12 @@ pub fn show(view: &View, detail: &AgentDetail) -> String {
     let allowed: Vec<String> = agent.allowed_actions.iter().map(|action| readable(action)).collect();
     let allowed =
         if allowed.is_empty() { "nothing: it only observes".to_owned() } else { allowed.join(", ") };
-    layout.fact("its policy", &format!("allows {allowed}")).fact("takes", &budget(agent.pace));
+    let automatic: Vec<String> = agent.automatic_actions.iter().map(|action| readable(action)).collect();
+    let automatic = match automatic.as_slice() {
+        [] => String::new(),
+        some => format!("; {} also on a rule's word, without a person's", some.join(", ")),
+    };
+    layout.fact("its policy", &format!("allows {allowed}{automatic}")).fact("takes", &budget(agent.pace));
     if agent.dropped > 0 {
         let lost = count(agent.dropped, "observation", "observations");
         layout.toned_fact(

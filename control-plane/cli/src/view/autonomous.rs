@@ -42,10 +42,11 @@ pub fn enabled(view: &View, item: &AutonomousStatus, rules: &List<Rule>, dry_run
     layout.line(&theme.heading(&format!("Autonomous operations{would} enabled in {}", item.cluster)));
     layout.gap();
     for rule in rules.items.iter().filter(|rule| rule.per_cluster) {
-        let on = item.enabled.contains(&rule.id);
+        let on = rule.action.as_ref().is_some_and(|action| item.enabled.contains(action));
         let mark = if on { theme.paint(Tone::Good, "✓") } else { theme.paint(Tone::Quiet, "·") };
         let how = match (on, item.state.as_str(), rule.state.as_str()) {
             (false, ..) => "not enabled",
+            (true, _, "off") => "its rule is off",
             (true, "act", "automatic") => "automatic",
             (true, ..) => "after approval",
         };
@@ -192,6 +193,7 @@ pub fn rules(view: &View, page: &List<Rule>) -> String {
                 "automatic" => "automatic",
                 "approval" => "asks a person",
                 "recommend" => "only recommends",
+                "off" => "off",
                 other => other,
             };
             layout.gap().line(&format!("{}  {}", theme.heading(&rule.id), theme.paint(Tone::Quiet, how)));

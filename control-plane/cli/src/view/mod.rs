@@ -23,6 +23,7 @@ pub mod node;
 pub mod nodes;
 pub mod plan;
 pub mod release;
+pub mod rules;
 pub mod status;
 pub mod support_bundle;
 pub mod tokens;

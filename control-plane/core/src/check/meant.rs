@@ -17,6 +17,15 @@ pub(super) fn places_of(plan: &Plan, incident: Option<&Incident>, snapshot: &Sna
     if settings.quorum.is_empty() && settings.window.is_empty() && settings.blackout.is_empty() {
         return Vec::new();
     }
+    all_places_of(plan, incident, snapshot)
+}
+
+/// The same, whatever the settings ask for.
+pub(super) fn all_places_of(
+    plan: &Plan,
+    incident: Option<&Incident>,
+    snapshot: &Snapshot<'_>,
+) -> Vec<String> {
     let mut places: Vec<String> = incident.map(|incident| incident.cluster.clone()).into_iter().collect();
     let named = |uid: &String| {
         let of = snapshot.clusters.iter().map(|cluster| &cluster.doc).filter(|it| it.uid == *uid);

@@ -8,6 +8,7 @@
 
 mod accept_baseline;
 mod calendar;
+mod consent;
 mod expand_volume;
 mod file;
 mod lasting;
@@ -153,6 +154,7 @@ impl<'a> Checker<'a> {
         rules.check_at_dispatch(&mut found, plan, snapshot);
         permission::require_observed(&mut found, plan, rules, snapshot);
         permission::require_permission(&mut found, plan, action, snapshot, self.now);
+        consent::require_rule(&mut found, plan, action, rules.authority(), snapshot, self.now);
         load::in_flight(&mut found, plan, rules, (&self.plans, &self.given_up), snapshot);
         load::attempts(&mut found, plan, snapshot, self.now);
         load::hour(&mut found, plan, snapshot, self.now);
@@ -184,7 +186,7 @@ pub fn of_plan(plan: &Plan, snapshot: &Snapshot<'_>) -> Vec<Violation> {
     let rules = rules_of(action);
     match rules.authority() {
         Authority::Rule => {}
-        Authority::Approver => require(&mut found, 12, plan.needs_approval, || {
+        Authority::Approver => require(&mut found, 12, plan.needs_approval || plan.rule.is_some(), || {
             format!("{} needs a person's approval, this plan would go without", action.kind())
         }),
         Authority::Requester => require(&mut found, 12, plan.requested_by != "nimbus", || {

@@ -85,9 +85,12 @@ pub(super) fn require_permission(
         IncidentState::Resolved | IncidentState::Silenced | IncidentState::Escalated => false,
     });
     require(found, 10, open, || super::NOT_OPEN.to_owned());
-    let denied = incident.is_some_and(|i| i.denied_digest.as_ref() == Some(&plan.digest));
+    // The same with a person asked and without: a rule that came later does not begin what a person denied.
+    let other = Plan { needs_approval: !plan.needs_approval, ..plan.clone() }.computed_digest();
+    let is_it = |digest: &String| *digest == plan.digest || *digest == other;
+    let denied = incident.is_some_and(|i| i.denied_digest.as_ref().is_some_and(is_it));
     require(found, 12, !denied || plan.requested_by != "nimbus", || "a person denied this plan".to_owned());
-    let failed = incident.is_some_and(|i| i.failed_digest.as_ref() == Some(&plan.digest));
+    let failed = incident.is_some_and(|i| i.failed_digest.as_ref().is_some_and(is_it));
     require(found, 5, !failed || plan.requested_by != "nimbus", || {
         "this very plan could not be carried out before, for a reason that does not pass by itself".to_owned()
     });

@@ -82,6 +82,10 @@ pub struct Agent {
     pub lease_term: u64,
     /// What its own policy allows; empty: observe only.
     pub allowed_actions: Vec<String>,
+    /// What of that its own policy lets a rule begin without a person's approval where one would be needed; empty: nothing, as of an
+    /// older agent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub automatic_actions: Vec<String>,
     /// Jobs an hour that its own policy takes; `None`: not known, as of an older agent.
     #[serde(default)]
     pub jobs_per_hour: Option<u32>,
@@ -120,6 +124,7 @@ impl Agent {
             leading: false,
             lease_term: 0,
             allowed_actions: Vec::new(),
+            automatic_actions: Vec::new(),
             jobs_per_hour: None,
             transport: String::new(),
             paused: None,

@@ -19,6 +19,7 @@ mod object;
 mod outlook;
 mod pause;
 mod plan;
+mod rule;
 
 pub use access::{AccessToken, AccessTokenState};
 pub use agent::{
@@ -40,6 +41,7 @@ pub use object::{KubeRef, ObjectRef, Workload};
 pub use outlook::{Outlook, UndoBy};
 pub use pause::Pause;
 pub use plan::{Alternative, Plan, PlannedAction};
+pub use rule::{Rule, RuleRef, RuleText};
 
 pub use nimbus_protocol::v1::{FileFacts, Target};
 pub use nimbus_protocol::{ActionKind, Scope};

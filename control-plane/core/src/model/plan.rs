@@ -7,7 +7,7 @@ use nimbus_protocol::ids::{IncidentId, PlanId};
 use nimbus_protocol::{from_hex, to_hex};
 use serde::{Deserialize, Serialize};
 
-use super::{ActionKind, ObjectRef, Outlook, Scope, Workload};
+use super::{ActionKind, ObjectRef, Outlook, RuleRef, Scope, Workload};
 
 /// An action as a plan keeps it: the contract's own message, as the bytes that are digested, signed and sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -108,6 +108,10 @@ pub struct Plan {
     pub workload: Option<Workload>,
     /// Does a person have to approve?
     pub needs_approval: bool,
+    /// The rule on whose word it is begun or a person is asked; `None` for what a person ordered, and for a plan of a build that did
+    /// not say it. Not part of the digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleRef>,
     /// One line: what will change.
     pub summary: String,
     /// What will change, line by line: a diff or a before/after.
@@ -129,13 +133,23 @@ pub struct Plan {
 impl Plan {
     /// SHA-256 (hex) over what matters: see [`nimbus_protocol::digest`].
     pub fn computed_digest(&self) -> String {
+        self.digest_where(self.needs_approval)
+    }
+
+    /// That of the same plan where a person has to approve, or where nobody has to.
+    fn digest_where(&self, needs_approval: bool) -> String {
         to_hex(&plan_digest(&PlanFacts {
             incident: self.incident_id,
             scope: &self.scope,
             requested_by: &self.requested_by,
-            needs_approval: self.needs_approval,
+            needs_approval,
             action: self.action.message(),
         }))
+    }
+
+    /// Is this the digest of what the plan does, whoever has to approve it? What a person denied is not begun by a rule either.
+    pub fn is_answered_by(&self, digest: &str) -> bool {
+        self.digest == digest || self.digest_where(!self.needs_approval) == digest
     }
 }
 

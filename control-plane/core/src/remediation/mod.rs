@@ -28,6 +28,7 @@ mod refusal;
 mod removal;
 mod report;
 mod resolution;
+mod rule;
 mod storms;
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,7 @@ pub use pause::{MAX_PAUSE_REASON, PauseOrder, pause, resume};
 pub use plans::{MAX_PLANNED, plans};
 pub use removal::{COME_BACK, Removal, remove_cluster};
 pub use report::report;
+pub use rule::{delete_rule, set_rule};
 pub use withdraw::withdraw_baseline;
 
 /// A job to sign, and what has to be committed with it before it is sent.

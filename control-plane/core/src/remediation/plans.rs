@@ -14,7 +14,7 @@ use super::{budgets, refusal, storms};
 use crate::approval::{self, SUPERSEDED};
 use crate::check::Checker;
 use crate::model::{Approval, ChangeSet, Incident, IncidentKind, IncidentState, Mode, Plan, Versioned};
-use crate::remedies::{self, Consent, NIMBUS, Proposal};
+use crate::remedies::{self, NIMBUS, Proposal};
 use crate::safety::{self, Blocked};
 use crate::settings::later;
 use crate::snapshot::Snapshot;
@@ -114,15 +114,16 @@ impl<'p> Pass<'p, '_> {
                 self.drop_plan(&reason);
                 self.escalate(&reason);
             }
-            Proposal::Act(kind, draft) => {
+            Proposal::Act(kind, draft, said) => {
                 // A rule consents for nobody whose word the settings need.
-                let needs_approval = remedies::of(kind).consent() != Consent::Rule
+                let needs_approval = said.asks
                     || self.asks_for_everything()
                     || !self.s.needs(Some(kind), &self.after).is_empty();
-                let candidate =
+                let mut candidate =
                     draft.into_plan(PlanId::new(ids), &self.after, needs_approval, NIMBUS, self.now);
+                candidate.rule = Some(said.rule);
                 let answered = [&self.after.denied_digest, &self.after.failed_digest];
-                if answered.into_iter().flatten().any(|digest| *digest == candidate.digest) {
+                if answered.into_iter().flatten().any(|digest| candidate.is_answered_by(digest)) {
                     self.stays_answered(&candidate);
                     return;
                 }
@@ -138,7 +139,8 @@ impl<'p> Pass<'p, '_> {
     /// What came in between (an order of a person, a silence) is over, and what Nimbus would do was denied before that: a person goes on.
     fn stays_answered(&mut self, candidate: &Plan) {
         let over = self.after.plan_id.is_none() && self.after.state != IncidentState::Escalated;
-        if over && self.after.denied_digest.as_ref() == Some(&candidate.digest) {
+        let denied = self.after.denied_digest.as_ref();
+        if over && denied.is_some_and(|digest| candidate.is_answered_by(digest)) {
             let reason = "what Nimbus would do was denied before; `nimbus incidents ask` asks for it again";
             self.escalate(reason);
         }
@@ -171,13 +173,17 @@ impl<'p> Pass<'p, '_> {
 
     /// The plan in force if `candidate` is the same, otherwise `candidate`, which takes its place.
     fn in_force(&mut self, candidate: Plan) -> Plan {
-        if let Some(plan) = self.plan().filter(|plan| plan.digest == candidate.digest) {
+        // What nobody is asked for names the rule that lets it begin, as it is now.
+        let is_same = |plan: &&Plan| {
+            plan.digest == candidate.digest && (plan.needs_approval || plan.rule == candidate.rule)
+        };
+        if let Some(plan) = self.plan().filter(is_same) {
             return plan.clone();
         }
         // Asked for again after a refusal, it is the plan that it was, and no decision anew.
         let refused = self.after.refused.take();
         let before = refused.and_then(|refused| self.index.plan(refused.plan_id));
-        if let Some(plan) = before.filter(|plan| plan.digest == candidate.digest) {
+        if let Some(plan) = before.filter(is_same) {
             self.after.refused = refused;
             self.after.plan_id = Some(plan.id);
             return plan.clone();

@@ -117,7 +117,7 @@ fn raised(plan: &Plan) -> Option<RaisedLimit> {
     }
 }
 
-/// Who approved it: a person or several, or the rule for this kind of incident. A person's own command has no approval unless the
+/// Who approved it: a person or several, the rule that somebody set, or the built-in one for this kind of incident. A person's own command has no approval unless the
 /// plan needs one: agents refuse one by whoever asked.
 fn consents(
     plan: &Plan,
@@ -148,7 +148,11 @@ fn consents(
             given.map(|word| by(&word.by, word.at, approval.id.to_string())).chain(broken.clone()).collect()
         }
         None if plan.requested_by != NIMBUS => Vec::new(),
-        None => vec![by(&format!("policy:{incident}"), now, String::new())],
+        None => {
+            let own = plan.rule.as_ref().filter(|rule| rule.version > 0);
+            let who = own.map_or_else(|| format!("policy:{incident}"), |rule| format!("rule:{rule}"));
+            vec![by(&who, now, String::new())]
+        }
     }
 }
 

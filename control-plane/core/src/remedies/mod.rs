@@ -25,8 +25,10 @@ use nimbus_protocol::ids::PlanId;
 
 use crate::causes;
 use crate::model::{
-    ActionKind, Alternative, Incident, IncidentKind, ObjectRef, Outlook, Plan, PlannedAction, Workload,
+    ActionKind, Alternative, Incident, IncidentKind, ObjectRef, Outlook, Plan, PlannedAction, RuleRef,
+    Workload,
 };
+use crate::rules::{self, Verdict};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 
@@ -147,32 +149,44 @@ pub(crate) fn for_incident(kind: IncidentKind) -> impl Iterator<Item = ActionKin
 /// What is to be done about an incident, and what was considered.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Proposal {
-    /// This can help.
-    Act(ActionKind, Box<Draft>),
+    /// This can help, and a rule is for it.
+    Act(ActionKind, Box<Draft>, Said),
     /// Nothing now; why.
     Wait(String),
     /// Nothing by Nimbus; what a person should look at.
     Recommend(String),
 }
 
-/// What to do about `incident`, as the world is: the first remedy that can help, otherwise what most concerns a person.
+/// What the rules say of a remedy that can help.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// On whose word.
+    pub rule: RuleRef,
+    /// Is a person asked?
+    pub asks: bool,
+}
+
+/// What to do about `incident`, as the world is: the first remedy that can help and that a rule is for, otherwise what most concerns a
+/// person.
 ///
 /// A remedy whose kinds of objects are not known is not asked: it waits, and the others are asked all the same.
 pub fn propose(incident: &Incident, s: &Snapshot<'_>) -> Proposal {
     let mut answers: Vec<(ActionKind, Answer)> = Vec::new();
+    let mut said = None;
     for kind in for_incident(incident.kind) {
         let remedy = of(kind);
         let answer = match s.known(&incident.scope, remedy.needs(incident)) {
-            Ok(()) => remedy.propose(incident, s),
+            Ok(()) => by_the_rules(remedy.propose(incident, s), incident, s, &mut said),
             Err(unknown) => Answer::Wait(format!("{unknown}; nothing is planned or resolved from it")),
         };
         answers.push((kind, answer));
     }
     if let Some(at) = answers.iter().position(|(_, answer)| matches!(answer, Answer::Act(_)))
         && let (kind, Answer::Act(mut draft)) = answers.remove(at)
+        && let Some(said) = said
     {
         draft.ways.extend(answers.iter().map(|(kind, answer)| not_chosen(*kind, answer)));
-        return Proposal::Act(kind, draft);
+        return Proposal::Act(kind, draft, said);
     }
     let recommended = answers.iter().find_map(|(_, answer)| match answer {
         Answer::Recommend(why) => Some(why.clone()),
@@ -186,6 +200,29 @@ pub fn propose(incident: &Incident, s: &Snapshot<'_>) -> Proposal {
         (Some(why), _) => Proposal::Wait(why),
         (None, Some(why)) => Proposal::Recommend(why),
         (None, None) => Proposal::Recommend(causes::of(incident.kind).recommendation(s, incident)),
+    }
+}
+
+/// The answer as the rules let it stand. What they say of the first one that can help is noted in `said`.
+fn by_the_rules(answer: Answer, incident: &Incident, s: &Snapshot<'_>, said: &mut Option<Said>) -> Answer {
+    let Answer::Act(mut draft) = answer else { return answer };
+    match rules::verdict(&draft.action, incident, s) {
+        Verdict::Leave(why) => Answer::Recommend(format!("{}: {why}", draft.summary)),
+        Verdict::Begin(rule) => {
+            said.get_or_insert(Said { rule, asks: false });
+            Answer::Act(draft)
+        }
+        Verdict::Ask(rule, why) => {
+            if let Some(why) = why {
+                draft.ways.push(Alternative::new(
+                    format!("Begin it by rule {rule} without asking"),
+                    false,
+                    why,
+                ));
+            }
+            said.get_or_insert(Said { rule, asks: true });
+            Answer::Act(draft)
+        }
     }
 }
 
@@ -217,6 +254,7 @@ impl Draft {
             object: self.object,
             workload: self.workload,
             needs_approval,
+            rule: None,
             summary: self.summary,
             changes: self.changes,
             rationale: self.rationale,

@@ -179,7 +179,7 @@ pub(super) fn is_no_name(name: &str) -> bool {
 }
 
 /// Can these be used? If not, what was expected and what was found.
-pub(super) fn validate(periods: &[Period]) -> Result<(), (String, String)> {
+pub(crate) fn validate(periods: &[Period]) -> Result<(), (String, String)> {
     if periods.len() > MAX_PERIODS {
         return Err((format!("at most {MAX_PERIODS} times"), periods.len().to_string()));
     }

@@ -19,6 +19,7 @@ use crate::check;
 use crate::connected_agents::ConnectedAgents;
 use crate::model::*;
 use crate::remediation::{self, Answer, Decision};
+use crate::rules::Book;
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::world::World;
@@ -42,6 +43,7 @@ struct Documents {
     agents: Agents,
     clusters: Vec<Versioned<Cluster>>,
     pauses: Vec<Versioned<Pause>>,
+    rules: Book,
     incidents: Vec<Versioned<Incident>>,
     plans: Vec<Versioned<Plan>>,
     approvals: Vec<Versioned<Approval>>,
@@ -57,6 +59,7 @@ impl Documents {
             agents: &self.agents,
             clusters: &self.clusters,
             pauses: &self.pauses,
+            rules: &self.rules,
             incidents: &self.incidents,
             plans: &self.plans,
             approvals: &self.approvals,
@@ -76,6 +79,7 @@ pub(crate) struct Lab {
     pub agents: Table<Agent>,
     pub clusters: Table<Cluster>,
     pub pauses: Table<Pause>,
+    pub rules: Table<Rule>,
     pub incidents: Table<Incident>,
     pub plans: Table<Plan>,
     pub approvals: Table<Approval>,
@@ -109,6 +113,7 @@ pub(crate) fn agent(id: AgentId) -> Agent {
         leading: true,
         lease_term: 1,
         allowed_actions: ActionKind::ALL.iter().map(|a| a.as_str().to_owned()).collect(),
+        automatic_actions: Vec::new(),
         jobs_per_hour: None,
         transport: String::new(),
         paused: None,
@@ -128,6 +133,7 @@ impl Lab {
             agents: Table::new(),
             clusters: Table::new(),
             pauses: Table::new(),
+            rules: Table::new(),
             incidents: Table::new(),
             plans: Table::new(),
             approvals: Table::new(),
@@ -244,6 +250,7 @@ impl Lab {
             agents: self.agents.values().cloned().collect(),
             clusters: self.clusters.values().cloned().collect(),
             pauses: self.pauses.values().cloned().collect(),
+            rules: Book::of(self.rules.values().cloned().collect()),
             plans: self.plans.values().filter(|p| ids.contains(&p.doc.incident_id)).cloned().collect(),
             approvals: self
                 .approvals
@@ -261,6 +268,12 @@ impl Lab {
         let wrote = !changes.is_empty();
         put(&mut self.clusters, changes.clusters, |d| d.uid.clone());
         put(&mut self.pauses, changes.pauses, Document::id);
+        for Versioned { version, doc } in
+            changes.documents.into_iter().filter(|it| it.doc.table == Rule::TABLE)
+        {
+            let rule: Rule = serde_json::from_str(&doc.json.unwrap()).unwrap();
+            put(&mut self.rules, vec![Versioned { version, doc: rule }], Document::id);
+        }
         put(&mut self.incidents, changes.incidents, |d| d.id.to_string());
         for plan in &changes.plans {
             assert_eq!(plan.version, 0, "a plan was changed");
@@ -272,6 +285,7 @@ impl Lab {
         for gone in changes.removed {
             let version = match gone.table {
                 Cluster::TABLE => self.clusters.remove(&gone.id).map(|before| before.version),
+                Rule::TABLE => self.rules.remove(&gone.id).map(|before| before.version),
                 Pause::TABLE => self.pauses.remove(&gone.id).map(|before| before.version),
                 other => panic!("the tests know no removal from {other}"),
             };

@@ -4,12 +4,14 @@
 //! not final or still count as attempts. The store refuses to read more than its own bound.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use nimbus_control_core::directory::Known;
 use nimbus_control_core::model::{
-    Agent, Agents, Approval, Cluster, Document, Incident, Job, Pause, Plan, Versioned,
+    Agent, Agents, Approval, Cluster, Document, Incident, Job, Pause, Plan, Rule, Versioned,
 };
+use nimbus_control_core::rules::Book;
 use nimbus_protocol::ids::{AgentId, IncidentId, PlanId};
 use nimbus_protocol::to_micros;
 use nimbus_store::{Store, StoreError};
@@ -25,6 +27,8 @@ pub struct Docs {
     pub clusters: Vec<Versioned<Cluster>>,
     /// All pauses.
     pub pauses: Vec<Versioned<Pause>>,
+    /// The rules that people set, shared: their conditions are compiled once.
+    pub rules: Arc<Book>,
     /// The incidents that are not resolved.
     pub incidents: Vec<Versioned<Incident>>,
     /// Their plans, also refused ones that are asked for again, and those of their approvals and unfinished jobs.
@@ -42,18 +46,20 @@ impl Docs {
         revision: u64,
         jobs_since: Timestamp,
     ) -> Result<Self, StoreError> {
-        let (agents, clusters, pauses, incidents, jobs) = tokio::try_join!(
+        let (agents, clusters, pauses, rules, incidents, jobs) = tokio::try_join!(
             store.all::<Agent>(),
             store.all::<Cluster>(),
             store.all::<Pause>(),
+            store.all::<Rule>(),
             store.open_incidents(),
             store.jobs_active_or_since(jobs_since)
         )?;
         let ids: Vec<IncidentId> = incidents.iter().map(|incident| incident.doc.id).collect();
         let approvals = store.open_approvals_of(&ids).await?;
         let agents = agents.into_iter().collect();
-        let mut docs =
-            Self { revision, agents, clusters, pauses, incidents, plans: Vec::new(), approvals, jobs };
+        let rules = Arc::new(Book::of(rules));
+        let plans = Vec::new();
+        let mut docs = Self { revision, agents, clusters, pauses, rules, incidents, plans, approvals, jobs };
         docs.plans = store.many::<Plan>(docs.plans_needed()).await?;
         // The store has an order for each part that it reads at once.
         in_order(&mut docs.plans);

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use nimbus_control_core::model::{
     Agent, AnyDocument, Approval, ApprovalState, ChangeSet, Cluster, Document, Incident, IncidentState, Job,
-    Pause, Plan, Removed, Versioned,
+    Pause, Plan, Removed, Rule, Versioned,
 };
 use nimbus_protocol::to_micros;
 use nimbus_store::MAX_ALL;
@@ -14,9 +14,19 @@ use nimbus_store::MAX_ALL;
 use super::Docs;
 use super::docs::order;
 
-/// The tables of what is held here, each in a list of its own in a change set.
-const HELD: [&str; 7] =
-    [Agent::TABLE, Cluster::TABLE, Pause::TABLE, Incident::TABLE, Plan::TABLE, Approval::TABLE, Job::TABLE];
+/// The tables of what is held here, each but one in a list of its own in a change set.
+///
+/// Rules have none there: where one is set or goes, which is rare, the store is read again.
+const HELD: [&str; 8] = [
+    Agent::TABLE,
+    Cluster::TABLE,
+    Pause::TABLE,
+    Rule::TABLE,
+    Incident::TABLE,
+    Plan::TABLE,
+    Approval::TABLE,
+    Job::TABLE,
+];
 
 impl Docs {
     /// Takes in a change set that was decided from these documents, or from newer parts of the store, and was committed.
@@ -103,11 +113,12 @@ impl Docs {
     }
 
     fn is_bounded(&self) -> bool {
-        let Self { revision: _, agents, clusters, pauses, incidents, plans, approvals, jobs } = self;
+        let Self { revision: _, agents, clusters, pauses, rules, incidents, plans, approvals, jobs } = self;
         let longest = [
             agents.len(),
             clusters.len(),
             pauses.len(),
+            rules.entries().len(),
             incidents.len(),
             plans.len(),
             approvals.len(),

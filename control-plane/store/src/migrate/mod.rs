@@ -8,6 +8,7 @@ mod checksums;
 mod initial;
 mod pauses;
 mod replicas;
+mod rules;
 mod small_checksums;
 
 use sqlx::{AssertSqlSafe, PgConnection, Row as _, SqlSafeStr as _, SqlStr, SqliteConnection};
@@ -31,6 +32,7 @@ const MIGRATIONS: &[&[Step]] = &[
     replicas::STEPS,
     pauses::STEPS,
     access_tokens::STEPS,
+    rules::STEPS,
 ];
 /// The tables of documents that the first migration made.
 const FIRST_DOCUMENTS: &[&str] =
@@ -47,6 +49,7 @@ pub(crate) const DOCUMENTS: &[&str] = &[
     "revision_histories",
     pauses::TABLE,
     access_tokens::TABLE,
+    rules::TABLE,
 ];
 /// Held while migrating, so that of two replicas that start together one migrates. "nimbus" and 1.
 pub(crate) const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(1852402005, 1)";

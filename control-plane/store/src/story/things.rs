@@ -150,6 +150,7 @@ pub fn plan(n: u32, incident: u32) -> Plan {
         object: object("cart"),
         workload: None,
         needs_approval: false,
+        rule: None,
         summary: "a new pod elsewhere".to_owned(),
         changes: Vec::new(),
         rationale: "another node is ready".to_owned(),

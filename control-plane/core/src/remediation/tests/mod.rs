@@ -38,6 +38,7 @@ mod refused_hours;
 mod removal;
 mod restorable;
 mod rollout;
+mod rules;
 mod skew;
 mod stateful;
 mod storms;

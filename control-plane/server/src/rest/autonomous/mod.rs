@@ -8,6 +8,7 @@ pub mod list;
 pub mod pause;
 pub mod pauses;
 pub mod resume;
+pub mod rule;
 pub mod rules;
 
 use nimbus_api::AutonomousStatus;

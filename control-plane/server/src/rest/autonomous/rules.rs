@@ -1,13 +1,15 @@
-//! `GET /api/v1/autonomous/rules`: what Nimbus does about each kind of incident. The rules are part of the
-//! product; this only shows them, with the figures that limit them and where they are enabled.
+//! `GET /api/v1/autonomous/rules`: what Nimbus does about each kind of incident, and the rules that people set beside that, with the
+//! figures that limit them and where they are enabled.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use jiff::Timestamp;
 use nimbus_api::{List, Rule};
 use nimbus_control_core::Settings;
-use nimbus_control_core::rules;
+use nimbus_control_core::model::{ActionKind, RuleText};
+use nimbus_control_core::rules::{self, Entry};
 
 use crate::app::App;
 use crate::documents::Docs;
@@ -17,14 +19,29 @@ use crate::rest::extract::{Nothing, Params};
 /// When the rules of this version came into the product (2026-11-22), microseconds since the epoch.
 const SINCE_US: i64 = 1_795_305_600_000_000;
 
+/// That moment.
+pub(super) fn since() -> Timestamp {
+    nimbus_protocol::from_micros(SINCE_US)
+}
+
 /// What Nimbus does about each kind of incident
 #[utoipa::path(
     get, path = "/api/v1/autonomous/rules", operation_id = "rules", tag = "autonomous",
+    description = "The built-in rules, or what somebody set in their place, and after them the rules that people set beside them.",
     responses((status = 200, description = "Every rule", body = List<Rule>))
 )]
 pub async fn list(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<Json<List<Rule>>, ApiError> {
     let docs = app.docs().await?;
-    Ok(Json(List::whole(rules::all().iter().map(|rule| shown(rule, &docs, &app.settings)).collect())))
+    let all = rules::all();
+    let mut items: Vec<Rule> = all.iter().map(|rule| shown(rule, &docs, &app.settings)).collect();
+    let beside = docs.rules.entries().iter().filter(|entry| !is_in_place(&entry.rule.doc.text));
+    items.extend(beside.map(|entry| own(entry, &all, &docs, &app.settings)));
+    Ok(Json(List::whole(items)))
+}
+
+/// Does it take the place of a built-in rule?
+fn is_in_place(text: &RuleText) -> bool {
+    rules::built_in::action_of(&text.name).is_some()
 }
 
 fn shown(rule: &rules::Rule, docs: &Docs, settings: &Settings) -> Rule {
@@ -33,21 +50,87 @@ fn shown(rule: &rules::Rule, docs: &Docs, settings: &Settings) -> Rule {
         Some(_) if rule.needs_approval => "approval",
         Some(_) => "automatic",
     };
-    let enables = |action| {
-        let clusters = docs.clusters.iter().map(|cluster| &cluster.doc);
-        clusters.filter(|cluster| cluster.enables(action)).map(|cluster| cluster.name.clone()).collect()
-    };
+    let built_in = rule.action.filter(|action| rules::built_in::of(*action).is_some());
+    let name = built_in.map(rules::built_in::name);
+    let instead = name.and_then(|name| docs.rules.named(name));
     Rule {
         id: rule.action.map_or_else(|| rule.incident.to_string(), |action| action.to_string()),
-        created_at: nimbus_protocol::from_micros(SINCE_US),
+        created_at: instead.map_or_else(since, |entry| entry.rule.doc.created_at),
+        version: instead.map_or(0, |entry| entry.rule.doc.version),
+        name: name.map(ToOwned::to_owned),
         kind: rule.incident.to_string(),
-        state: state.to_owned(),
+        state: instead.map_or(state, |entry| state_of(&entry.rule.doc.text)).to_owned(),
         action: rule.action.map(|action| action.to_string()),
-        summary: rule.what.to_owned(),
+        summary: match instead {
+            None => rule.what.to_owned(),
+            Some(entry) => format!("{}; {}", rule.what, cases(&entry.rule.doc.text)),
+        },
         limits: rule.action.map(|_| limits(rule, settings)).unwrap_or_default(),
         per_cluster: rule.per_cluster,
-        enabled_in: rule.action.filter(|_| rule.per_cluster).map(enables).unwrap_or_default(),
+        enabled_in: rule
+            .action
+            .filter(|_| rule.per_cluster)
+            .map(|it| enabled_in(it, docs))
+            .unwrap_or_default(),
     }
+}
+
+/// A rule beside the built-in ones. One for an action that this version does not know is listed with no kind of incident.
+fn own(entry: &Entry, all: &[rules::Rule], docs: &Docs, settings: &Settings) -> Rule {
+    let text = &entry.rule.doc.text;
+    let of = all.iter().find(|rule| rule.action.is_some() && rule.action == text.kind());
+    Rule {
+        id: text.name.clone(),
+        created_at: entry.rule.doc.created_at,
+        version: entry.rule.doc.version,
+        name: Some(text.name.clone()),
+        kind: of.map(|rule| rule.incident.to_string()).unwrap_or_default(),
+        state: state_of(text).to_owned(),
+        action: Some(text.action.clone()),
+        summary: format!("{} {}", of.map_or("", |rule| rule.what), cases(text)).trim().to_owned(),
+        limits: of.map(|rule| limits(rule, settings)).unwrap_or_default(),
+        per_cluster: of.is_some_and(|rule| rule.per_cluster),
+        enabled_in: of
+            .filter(|rule| rule.per_cluster)
+            .and_then(|rule| Some(enabled_in(rule.action?, docs)))
+            .unwrap_or_default(),
+    }
+}
+
+fn state_of(text: &RuleText) -> &'static str {
+    match (text.enabled, text.auto_approve) {
+        (false, _) => "off",
+        (true, true) => "automatic",
+        (true, false) => "approval",
+    }
+}
+
+/// For which cases it is, in words.
+fn cases(text: &RuleText) -> String {
+    let mut cases = Vec::new();
+    let several =
+        |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")));
+    cases.extend(several("in", &text.clusters));
+    cases.extend(several("in namespace", &text.namespaces));
+    if !text.labels.is_empty() {
+        let labels: Vec<String> = text.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        cases.push(format!("with {}", labels.join(", ")));
+    }
+    if !text.condition.is_empty() {
+        cases.push(format!("where {}", text.condition));
+    }
+    if cases.is_empty() {
+        cases.push("in every case".to_owned());
+    }
+    let windows: Vec<String> = text.windows.iter().map(|window| window.words()).collect();
+    let by_itself =
+        if windows.is_empty() { String::new() } else { format!("; by itself {}", windows.join(" and ")) };
+    format!("{}{by_itself}", cases.join(" "))
+}
+
+fn enabled_in(action: ActionKind, docs: &Docs) -> Vec<String> {
+    let clusters = docs.clusters.iter().map(|cluster| &cluster.doc);
+    clusters.filter(|cluster| cluster.enables(action)).map(|cluster| cluster.name.clone()).collect()
 }
 
 fn limits(rule: &rules::Rule, settings: &Settings) -> Vec<String> {

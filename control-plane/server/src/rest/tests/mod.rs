@@ -13,6 +13,7 @@ mod lists;
 mod nodes;
 mod pauses;
 mod people;
+mod rules;
 mod site;
 mod tokens;
 

@@ -155,6 +155,7 @@ fn plan(number: u32, scope: Scope, action: Body, object: ObjectRef) -> Plan {
         object,
         workload: None,
         needs_approval: true,
+        rule: None,
         summary: "put it back".into(),
         changes: vec!["- new".into(), "+ old".into()],
         rationale: "the old one worked".into(),

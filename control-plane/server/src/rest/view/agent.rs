@@ -25,6 +25,7 @@ pub fn agent(agent: &model::Agent, fleet: &Fleet) -> api::Agent {
         // A lease is only known to be held by an agent that is here to say so.
         leading: agent.leading && state == "connected",
         allowed_actions: agent.allowed_actions.clone(),
+        automatic_actions: agent.automatic_actions.clone(),
         pace: fleet.pace(agent),
         transport: fleet.transport(agent),
         roots: agent.roots.iter().map(root).collect(),

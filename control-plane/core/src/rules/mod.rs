@@ -1,6 +1,25 @@
-//! The rules that an operator sees: which incident has which remedy, and who decides on it.
+//! The rules: which incident has which remedy, and who decides on it.
 //!
-//! Derived from the lists of causes and remedies: nothing is said here a second time.
+//! The built-in ones are derived from the lists of causes and remedies: nothing is said here a second time. Those that people set
+//! ([`Book`]) say for which cases a remedy is begun without asking, is asked for, or is left ([`verdict`]).
+
+mod book;
+pub mod built_in;
+mod condition;
+mod facts;
+#[cfg(test)]
+mod tests;
+mod text;
+mod trial;
+mod verdict;
+
+pub use book::{Book, Entry};
+pub use condition::{Condition, MAX_CONDITION};
+pub(crate) use facts::Facts;
+pub use facts::{ALL as FACTS, Fact};
+pub use text::{MAX_LABELS, MAX_PLACES, MAX_RULES, MAX_WINDOWS, WrongRule, narrower, validate};
+pub use trial::{MOST_TRIED, Outcome, Tried, tried};
+pub use verdict::{Case, Fit, Verdict, verdict};
 
 use crate::causes;
 use crate::model::{ActionKind, IncidentKind};
@@ -80,7 +99,7 @@ pub fn of_clusters() -> impl Iterator<Item = ActionKind> {
 }
 
 #[cfg(test)]
-mod tests {
+mod list_tests {
     use super::*;
 
     #[test]

@@ -1,0 +1,125 @@
+//! The independent check of the rules (invariant 12): that one is for the plan and, where nobody is asked, that all of them agree and the
+//! agent that acts takes a rule's word for it.
+//!
+//! It reads the stored rules by itself. What it shares with the planner is how a condition is compiled and evaluated, and on which facts.
+
+use jiff::Timestamp;
+use nimbus_protocol::action::Body;
+
+use super::meant::all_places_of;
+use super::{Authority, Violations, calendar, require};
+use crate::model::Plan;
+use crate::rules::{Entry, Facts};
+use crate::snapshot::Snapshot;
+
+/// What a rule has to do with a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Says {
+    /// It is for another case.
+    Nothing,
+    /// Nobody has to be asked.
+    Begin,
+    /// A person has to be asked, also because that is not known.
+    Ask,
+}
+
+/// A plan of Nimbus's own is for a rule that is in force, and goes without a person only where the rules say so.
+pub(super) fn require_rule(
+    found: &mut Violations,
+    plan: &Plan,
+    action: &Body,
+    authority: Authority,
+    snapshot: &Snapshot<'_>,
+    now: Timestamp,
+) {
+    if plan.requested_by != "nimbus" {
+        return;
+    }
+    let Some(incident) = snapshot.incidents.iter().map(|it| &it.doc).find(|it| it.id == plan.incident_id)
+    else {
+        require(found, 12, false, || "the rules cannot be asked: its incident is not known".to_owned());
+        return;
+    };
+    let word = action.kind().as_str();
+    let instead_of_built_in = word.replace('_', "-");
+    let of_action = || snapshot.rules.entries().iter().filter(|entry| entry.rule.doc.text.action == word);
+    let case = Case {
+        places: all_places_of(plan, Some(incident), snapshot),
+        namespace: incident.object.namespace(),
+        facts: Facts::of(incident, action, snapshot),
+        now,
+    };
+    let is_own = |entry: &&Entry| entry.rule.doc.text.name == instead_of_built_in;
+    let others: Vec<Says> = of_action()
+        .filter(|entry| !is_own(entry) && entry.rule.doc.text.enabled)
+        .map(|entry| says(entry, &case))
+        .filter(|says| *says != Says::Nothing)
+        .collect();
+    let own = of_action().find(is_own);
+    let says = match (others.as_slice(), own) {
+        ([], None) if authority == Authority::Rule => Says::Begin,
+        ([], None) => Says::Ask,
+        ([], Some(entry)) if entry.rule.doc.text.enabled => says(entry, &case),
+        ([], Some(_)) => Says::Nothing,
+        (some, _) if some.iter().all(|says| *says == Says::Begin) => Says::Begin,
+        (_, _) => Says::Ask,
+    };
+    require(found, 12, says != Says::Nothing, || format!("no rule that is in force is for {word} here"));
+    if plan.needs_approval {
+        return;
+    }
+    require(found, 12, says == Says::Begin, || format!("the rules want a person's word for {word} here"));
+    if authority != Authority::Rule {
+        let taken = snapshot.agents.iter().map(|agent| &agent.doc).any(|agent| {
+            let acts = match (plan.scope.cluster_uid(), plan.scope.host()) {
+                (Some(uid), _) => agent.leading && agent.cluster_uid.as_deref() == Some(uid),
+                (None, host) => host == Some(agent.id),
+            };
+            acts && agent.revoked_at.is_none()
+                && snapshot.connected.contains(&agent.id)
+                && agent.automatic_actions.iter().any(|taken| taken == word)
+        });
+        require(found, 12, taken, || format!("no connected agent there takes a rule's word for {word}"));
+    }
+}
+
+/// What the rules are asked about.
+struct Case<'a> {
+    places: Vec<String>,
+    namespace: &'a str,
+    facts: Facts,
+    now: Timestamp,
+}
+
+fn says(entry: &Entry, case: &Case<'_>) -> Says {
+    let text = &entry.rule.doc.text;
+    let there = text.clusters.is_empty() || case.places.iter().any(|place| text.clusters.contains(place));
+    let in_namespace =
+        text.namespaces.is_empty() || text.namespaces.iter().any(|name| name == case.namespace);
+    if !there || !in_namespace {
+        return Says::Nothing;
+    }
+    match case.facts.labels() {
+        _ if text.labels.is_empty() => {}
+        None => return Says::Ask,
+        Some(known) => {
+            if text.labels.iter().any(|(key, value)| known.get(key) != Some(value)) {
+                return Says::Nothing;
+            }
+        }
+    }
+    let holds = match &entry.condition {
+        Ok(None) => Ok(true),
+        Ok(Some(condition)) => condition.holds(&case.facts),
+        Err(why) => Err(why.clone()),
+    };
+    match holds {
+        Ok(false) => Says::Nothing,
+        Err(_) => Says::Ask,
+        Ok(true) => {
+            let in_time = text.windows.is_empty()
+                || text.windows.iter().any(|window| calendar::shows(window, case.now));
+            if text.auto_approve && in_time { Says::Begin } else { Says::Ask }
+        }
+    }
+}
