@@ -128,6 +128,13 @@ fn an_agents_pause_keeps_its_bytes() {
 }
 
 #[test]
+fn what_a_rules_word_is_enough_for_keeps_its_bytes() {
+    let status = examples::agent_status_with_automatic_actions();
+    let kept = golden("AgentStatus_automatic", &status.encode_to_vec());
+    assert_eq!(v1::AgentStatus::decode(kept.as_slice()).unwrap(), status);
+}
+
+#[test]
 fn an_agents_transport_keeps_its_bytes() {
     let status = examples::agent_status_with_transport();
     let kept = golden("AgentStatus_transport", &status.encode_to_vec());

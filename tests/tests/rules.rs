@@ -11,7 +11,7 @@ use nimbus_tests::wait::{Seen, wait_for};
 use serde_json::Value;
 
 const DONE: Option<i32> = Some(0);
-const USAGE: Option<i32> = Some(2);
+const WRONG: Option<i32> = Some(1);
 const NOT_FOUND: Option<i32> = Some(7);
 
 const GOOD: &str = "port = 8080\n";
@@ -101,11 +101,11 @@ async fn told() -> anyhow::Result<()> {
 
     // A rule that is wrong is refused with its place, and so is one that the agent's own policy does not let do what it says.
     let file = site.rule("name: configs\naction: restore_file\ncondition: object.nam == 'x'\n")?;
-    site.says(&["autonomous", "rules", "set", &file], USAGE, "line 1, column").await?;
+    site.says(&["autonomous", "rules", "set", &file], WRONG, "line 1, column").await?;
     let file = site.rule("name: configs\naction: restore_files\n")?;
-    site.says(&["autonomous", "rules", "test", &file], USAGE, "restore_file,").await?;
+    site.says(&["autonomous", "rules", "test", &file], WRONG, "restore_file,").await?;
     let file = site.rule(&rule_text(true))?;
-    site.says(&["autonomous", "rules", "set", &file], USAGE, "`auto`").await?;
+    site.says(&["autonomous", "rules", "set", &file], WRONG, "`auto`").await?;
     site.says(&["autonomous", "rules", "show", "configs"], NOT_FOUND, "").await?;
 
     // The person on the host lets a rule do it.
@@ -152,7 +152,7 @@ async fn told() -> anyhow::Result<()> {
     assert_eq!(std::fs::read_to_string(&table)?, "port = 1\n");
 
     site.says(&["autonomous", "rules", "delete", "configs"], DONE, "is deleted").await?;
-    site.says(&["autonomous", "rules", "delete", "restore-file"], Some(1), "built in").await?;
+    site.says(&["autonomous", "rules", "delete", "restore-file"], WRONG, "built in").await?;
     std::fs::write(&conf, "port = 3\n")?;
     site.incident_of(&conf, "waiting_approval").await?;
     assert_eq!(site.plane.get("/audit/verify").await?["valid"], true);

@@ -14,6 +14,11 @@ pub fn agent_status_paused() -> v1::AgentStatus {
     v1::AgentStatus { paused: "root since 02:14: disks are moved".into(), ..agent_status_with_transport() }
 }
 
+/// The same, of an agent whose policy takes a rule's word for an action.
+pub fn agent_status_with_automatic_actions() -> v1::AgentStatus {
+    v1::AgentStatus { automatic_actions: vec!["expand_volume".into()], ..agent_status_with_transport() }
+}
+
 /// The same, of an agent that names its transport.
 pub fn agent_status_with_transport() -> v1::AgentStatus {
     v1::AgentStatus { transport: "tcp through proxy".into(), ..agent_status_with_budget() }
