@@ -60,7 +60,7 @@ fn judged(plan: &Plan) -> (bool, bool) {
         agents: &Agents::default(),
         clusters: &[],
         pauses: &[],
-        rules: &nimbus_control_core::rules::Book::default(),
+        rules: &nimbus_control_core::rulebook::Book::default(),
         incidents: &[],
         plans: &[],
         approvals: &[],

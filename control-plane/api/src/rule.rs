@@ -106,6 +106,17 @@ pub struct RuleDetail {
     pub narrower: Vec<String>,
 }
 
+/// What a rule would do about the incidents that are open now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RuleTrials {
+    /// The newest 200 of them that its remedy is for.
+    pub items: Vec<RuleTrial>,
+    /// There is no further page.
+    pub next: Option<String>,
+    /// How many older ones it was not tried on.
+    pub left_out: u32,
+}
+
 /// What a rule would do about an incident that is open now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RuleTrial {

@@ -28,6 +28,7 @@ pub mod nodes;
 pub mod quorum;
 pub mod remediation;
 pub mod remedies;
+pub mod rulebook;
 pub mod rules;
 pub mod safety;
 pub mod settings;
@@ -35,6 +36,7 @@ pub mod snapshot;
 #[cfg(test)]
 mod testing;
 pub mod unsolicited_reports;
+pub mod verdict;
 pub mod world;
 
 pub use settings::Settings;

@@ -3,6 +3,8 @@
 //! The server reads the documents with their versions, borrows the world, and hands this over. It also answers
 //! the question that comes before every decision: is this part of the world known well enough?
 
+mod facts;
+
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
@@ -14,7 +16,7 @@ use crate::model::{
     ActionKind, Agent, Agents, Approval, Cluster, Incident, Job, Mode, Passed, Pause, Plan, Scope, Versioned,
 };
 use crate::quorum;
-use crate::rules::Book;
+use crate::rulebook::Book;
 use crate::settings::Settings;
 use crate::world::{Inventory, World};
 

@@ -111,7 +111,7 @@ impl Subject {
             agents: &self.agents,
             clusters: &self.clusters,
             pauses: &[],
-            rules: &nimbus_control_core::rules::Book::default(),
+            rules: &nimbus_control_core::rulebook::Book::default(),
             incidents: &[],
             plans: &[],
             approvals: &[],

@@ -428,6 +428,14 @@ fn a_rules_word_is_enough_where_auto_names_the_action_and_the_plan_asks_for_nobo
         Code::PolicyForbids,
         "it names another action"
     );
+    // Nor is it enough that nobody is named.
+    for by in ["policy:rollout", ""] {
+        let mut unnamed = job.clone();
+        unnamed.approvals[0].by = by.into();
+        assert_eq!(admit(&unnamed, &auto).unwrap_err(), Code::PolicyForbids, "{by:?}");
+    }
+    let nobody = v1::Job { approvals: Vec::new(), ..job.clone() };
+    assert_eq!(admit(&nobody, &auto).unwrap_err(), Code::PolicyForbids);
     // A plan that asks for a person says so in its digest: no rule's word is enough for it.
     let mut asked = planned(v1::Job { needs_approval: true, ..job.clone() });
     asked.approvals[0].plan_digest = asked.plan_digest.clone();

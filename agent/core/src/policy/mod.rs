@@ -202,7 +202,9 @@ impl Policy {
     pub fn judge_consent(&self, job: &v1::Job, action: &Body) -> Result<(), Refusal> {
         let (kind, rules) = (action.kind(), action::rules(action));
         let unasked = self.auto.contains(&kind);
-        let needed = job.needs_approval || (rules.needs_approval() && !unasked);
+        // A rule's word is in the job, too, and says which rule's.
+        let by_a_rule = job.approvals.iter().any(|approval| approval.by.starts_with("rule:"));
+        let needed = job.needs_approval || (rules.needs_approval() && !(unasked && by_a_rule));
         if !needed || job.approvals.iter().any(|approval| approval.approval_id.parse::<ApprovalId>().is_ok())
         {
             return Ok(());

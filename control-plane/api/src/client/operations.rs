@@ -9,7 +9,7 @@ use crate::{
     HistoryQuery, Incident, IncidentDetail, IncidentQuery, Investigation, Job, JobDetail, JobQuery,
     JoinToken, JoinTokenItem, JoinTokenQuery, JoinTokenRequest, List, Node, NodeDetail, NodeDrain, NodeQuery,
     PageQuery, Pause, PauseRequest, Period, Plan, RemoveRequest, RemovedCluster, ReviewRequest,
-    RevokeRequest, Rule, RuleDetail, RuleRequest, RuleTrial, SilenceRequest, Started, Status, Version,
+    RevokeRequest, Rule, RuleDetail, RuleRequest, RuleTrials, SilenceRequest, Started, Status, Version,
     Whoami,
 };
 
@@ -108,7 +108,7 @@ operations! {
     /// Takes a rule away.
     delete delete_rule(name: &str, query: &DryRunQuery) ["autonomous", "rules", name] query -> RuleDetail;
     /// What a rule would do about the incidents that are open now.
-    post try_rule(request: &RuleRequest) ["autonomous", "rule-trials"] request -> List<RuleTrial>;
+    post try_rule(request: &RuleRequest) ["autonomous", "rule-trials"] request -> RuleTrials;
     /// The windows and blackouts of the settings.
     get calendar() ["autonomous", "calendar"] NONE -> List<Period>;
     /// The remedies that were tried, newest first.

@@ -1,6 +1,6 @@
 //! The views of one rule, and of what it would do.
 
-use nimbus_api::{List, RuleDetail, RuleTrial};
+use nimbus_api::{RuleDetail, RuleTrials};
 
 use super::layout::Layout;
 use super::{View, count};
@@ -80,7 +80,7 @@ fn said(layout: &mut Layout<'_>, view: &View, detail: &RuleDetail) {
 }
 
 /// What a rule would do about the incidents that are open.
-pub fn tried(view: &View, page: &List<RuleTrial>) -> String {
+pub fn tried(view: &View, page: &RuleTrials) -> String {
     if page.items.is_empty() {
         return view.nothing("No incident is open that its remedy is for: the rule would do nothing now.");
     }
@@ -106,7 +106,11 @@ pub fn tried(view: &View, page: &List<RuleTrial>) -> String {
         ]);
     }
     let would = count(u64::try_from(changed).unwrap_or(u64::MAX), "incident", "incidents");
-    format!("{}\n{would} would be treated differently.\n", table.render(&view.theme, view.width))
+    let left_out = match page.left_out {
+        0 => String::new(),
+        more => format!(" {} older ones were not tried.", more),
+    };
+    format!("{}\n{would} would be treated differently.{left_out}\n", table.render(&view.theme, view.width))
 }
 
 #[cfg(test)]
@@ -152,9 +156,9 @@ mod tests {
             trial("data-1", "no", "asks", "asks", "its namespaces are shop"),
             trial("data-2", "unknown", "asks", "asks", "the labels of the object are not told"),
         ];
-        let page: List<RuleTrial> = read(json!({"items": items, "next": null}));
+        let page: RuleTrials = read(json!({"items": items, "next": null, "left_out": 7}));
         insta::assert_snapshot!("rule_tried", tried(&view(80), &page));
-        let none: List<RuleTrial> = read(json!({"items": [], "next": null}));
+        let none: RuleTrials = read(json!({"items": [], "next": null, "left_out": 0}));
         assert!(tried(&view(80), &none).contains("No incident is open"));
     }
 }

@@ -8,8 +8,8 @@ use nimbus_protocol::action::Body;
 
 use super::meant::all_places_of;
 use super::{Authority, Violations, calendar, require};
-use crate::model::Plan;
-use crate::rules::{Entry, Facts};
+use crate::model::{Intended, Plan};
+use crate::rulebook::{Entry, Facts};
 use crate::snapshot::Snapshot;
 
 /// What a rule has to do with a plan.
@@ -40,13 +40,19 @@ pub(super) fn require_rule(
         require(found, 12, false, || "the rules cannot be asked: its incident is not known".to_owned());
         return;
     };
+    // Whatever changed since: what a person denied once for this incident, a person decides on.
+    require(found, 12, plan.needs_approval || incident.denied_digest.is_none(), || {
+        "a person denied what was planned for its incident before, and nobody is asked".to_owned()
+    });
+    require_few_files(found, plan, action, snapshot);
     let word = action.kind().as_str();
     let instead_of_built_in = word.replace('_', "-");
     let of_action = || snapshot.rules.entries().iter().filter(|entry| entry.rule.doc.text.action == word);
     let case = Case {
         places: all_places_of(plan, Some(incident), snapshot),
-        namespace: incident.object.namespace(),
-        facts: Facts::of(incident, action, snapshot),
+        namespace: plan.object.namespace(),
+        facts: snapshot
+            .facts(incident, &Intended { action, object: &plan.object, workload: plan.workload.as_ref() }),
         now,
     };
     let is_own = |entry: &&Entry| entry.rule.doc.text.name == instead_of_built_in;
@@ -81,6 +87,22 @@ pub(super) fn require_rule(
         });
         require(found, 12, taken, || format!("no connected agent there takes a rule's word for {word}"));
     }
+}
+
+/// Invariant 6, on hosts: of so many files that differ at once none is put back unasked.
+fn require_few_files(found: &mut Violations, plan: &Plan, action: &Body, snapshot: &Snapshot<'_>) {
+    if plan.needs_approval || !matches!(action, Body::RestoreFile(_)) {
+        return;
+    }
+    let open =
+        snapshot.incidents.iter().map(|it| &it.doc).filter(|it| {
+            it.scope == plan.scope && it.kind.as_str() == "file_drift" && it.resolved_at.is_none()
+        });
+    let most = u64::from(snapshot.settings.storm.incidents);
+    let count = u64::try_from(open.count()).unwrap_or(u64::MAX);
+    require(found, 6, count < most, || {
+        format!("{count} files of the host differ at once, and nobody is asked")
+    });
 }
 
 /// What the rules are asked about.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{AccessToken, Agent, Approval, Cluster, Incident, Job, JoinTokenRecord, Pause, Plan, Rule};
+use super::{AccessToken, Agent, Approval, Cluster, Incident, Job, JoinTokenRecord, Pause, Plan};
 
 /// A model that the store keeps in a table of its own.
 pub trait Document: Serialize + DeserializeOwned + Send + Sync + Unpin + 'static {
@@ -165,24 +165,6 @@ impl Document for Pause {
             state: "paused",
             cluster: self.cluster.clone(),
             key: self.what(),
-        }
-    }
-}
-
-impl Document for Rule {
-    const TABLE: &'static str = "rules";
-
-    fn id(&self) -> String {
-        self.text.name.clone()
-    }
-
-    fn columns(&self) -> Columns {
-        Columns {
-            created_at: self.created_at,
-            updated_at: self.set_at,
-            state: if self.text.enabled { "enabled" } else { "disabled" },
-            cluster: String::new(),
-            key: self.text.action.clone(),
         }
     }
 }

@@ -41,7 +41,7 @@ pub use object::{KubeRef, ObjectRef, Workload};
 pub use outlook::{Outlook, UndoBy};
 pub use pause::Pause;
 pub use plan::{Alternative, Plan, PlannedAction};
-pub use rule::{Rule, RuleRef, RuleText};
+pub use rule::{Consent, Intended, RuleRef};
 
 pub use nimbus_protocol::v1::{FileFacts, Target};
 pub use nimbus_protocol::{ActionKind, Scope};

@@ -7,7 +7,7 @@ use nimbus_protocol::ids::{IncidentId, PlanId};
 use nimbus_protocol::{from_hex, to_hex};
 use serde::{Deserialize, Serialize};
 
-use super::{ActionKind, ObjectRef, Outlook, RuleRef, Scope, Workload};
+use super::{ActionKind, Intended, ObjectRef, Outlook, RuleRef, Scope, Workload};
 
 /// An action as a plan keeps it: the contract's own message, as the bytes that are digested, signed and sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -134,6 +134,12 @@ impl Plan {
     /// SHA-256 (hex) over what matters: see [`nimbus_protocol::digest`].
     pub fn computed_digest(&self) -> String {
         self.digest_where(self.needs_approval)
+    }
+
+    /// What it would do; `None` for an action that this build does not understand whole.
+    pub fn intended(&self) -> Option<Intended<'_>> {
+        let action = self.action.body()?;
+        Some(Intended { action, object: &self.object, workload: self.workload.as_ref() })
     }
 
     /// That of the same plan where a person has to approve, or where nobody has to.

@@ -1,68 +1,30 @@
-//! The model of rules that people write: for what, under which condition and with whose word a remedy is begun.
+//! The model of what a plan stands on: whose word a remedy needs by itself, and the rule on whose word a plan is begun.
 
-use std::collections::BTreeMap;
-
-use jiff::Timestamp;
+use nimbus_protocol::action::Body;
 use serde::{Deserialize, Serialize};
 
-use super::ActionKind;
-use crate::settings::calendar::Period;
+use super::{ObjectRef, Workload};
 
-/// A rule as a person writes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RuleText {
-    /// What people call it. One that is called as a built-in rule takes its place.
-    pub name: String,
-    /// The word of the remedy that it is for. A word, as a later version may know more of them.
-    pub action: String,
-    /// One that is not enabled says nothing; a built-in rule whose place it takes is off.
-    #[serde(default = "yes")]
-    pub enabled: bool,
-    /// In the clusters and on the hosts of these names or ids; empty: everywhere.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub clusters: Vec<String>,
-    /// In these namespaces; empty: in all, and for what has none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub namespaces: Vec<String>,
-    /// Where the object has all of these labels; empty: whatever it has.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
-    /// An expression of CEL that has to hold; empty: none.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub condition: String,
-    /// Is the remedy begun on the word of this rule? If not, a person is asked.
-    #[serde(default)]
-    pub auto_approve: bool,
-    /// When the rule's word is enough; outside of them a person is asked. Empty: at any time.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub windows: Vec<Period>,
+/// What would be done about an incident. Its object need not be the incident's: of several pods that crash one is replaced.
+#[derive(Debug, Clone, Copy)]
+pub struct Intended<'a> {
+    /// What.
+    pub action: &'a Body,
+    /// On which object.
+    pub object: &'a ObjectRef,
+    /// Of which workload, if any.
+    pub workload: Option<&'a Workload>,
 }
 
-const fn yes() -> bool {
-    true
-}
-
-impl RuleText {
-    /// The remedy; `None` for one that this build does not know.
-    pub fn kind(&self) -> Option<ActionKind> {
-        self.action.parse().ok()
-    }
-}
-
-/// A rule that somebody set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rule {
-    /// What it says.
-    pub text: RuleText,
-    /// How often it was set: 1 at first.
-    pub version: u32,
-    /// When it was set first.
-    pub created_at: Timestamp,
-    /// Who set it last.
-    pub set_by: String,
-    /// When.
-    pub set_at: Timestamp,
+/// Who has to agree before a remedy is carried out, unless a rule that somebody set says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// Nobody: the rule that a cluster is enabled for is enough.
+    Rule,
+    /// A person approves each plan.
+    Approval,
+    /// Nimbus never plans it: a person's own command is the decision.
+    Command,
 }
 
 /// On the word of which rule a plan is begun, or a person is asked.

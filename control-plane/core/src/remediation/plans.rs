@@ -159,7 +159,7 @@ impl<'p> Pass<'p, '_> {
     /// A file that changed after its plan was made is planned on anew only after a while: one that is written all the
     /// time, such as a log, would otherwise ask for a new approval each time.
     fn keeps_changing(&mut self, candidate: &Plan) -> bool {
-        let changed = self.plan().is_some_and(|plan| plan.digest != candidate.digest);
+        let changed = self.plan().is_some_and(|plan| !candidate.is_answered_by(&plan.digest));
         if !changed || self.after.kind != IncidentKind::FileDrift {
             return false;
         }
@@ -180,6 +180,10 @@ impl<'p> Pass<'p, '_> {
         if let Some(plan) = self.plan().filter(is_same) {
             return plan.clone();
         }
+        // A person's word for the same is not thrown away because a rule would do now.
+        if let Some(plan) = self.plan().filter(|plan| self.has_a_word(plan, &candidate)) {
+            return plan.clone();
+        }
         // Asked for again after a refusal, it is the plan that it was, and no decision anew.
         let refused = self.after.refused.take();
         let before = refused.and_then(|refused| self.index.plan(refused.plan_id));
@@ -191,8 +195,12 @@ impl<'p> Pass<'p, '_> {
         // An approval of the very same plan, made before, is kept.
         self.after.plan_id.take();
         for approval in self.live().filter(|a| a.doc.plan_digest != candidate.digest) {
-            let reason = format!("{SUPERSEDED}: the object changed, the plan is another one now");
-            self.record.expire_approval(approval, &reason);
+            let why = if candidate.is_answered_by(&approval.doc.plan_digest) {
+                "the rules, the mode or the settings say otherwise now who is asked"
+            } else {
+                "the object changed, the plan is another one now"
+            };
+            self.record.expire_approval(approval, &format!("{SUPERSEDED}: {why}"));
         }
         self.after.failed_digest = None;
         self.after.plan_id = Some(candidate.id);
@@ -201,6 +209,18 @@ impl<'p> Pass<'p, '_> {
         self.record.changes.plans.push(Versioned::new(candidate.clone()));
         self.made = Some(candidate.clone());
         candidate
+    }
+
+    /// Does the plan ask for what the candidate would do unasked, and did somebody say a word to it that stands?
+    fn has_a_word(&self, plan: &Plan, candidate: &Plan) -> bool {
+        plan.needs_approval
+            && !candidate.needs_approval
+            && candidate.is_answered_by(&plan.digest)
+            && self.live().any(|approval| {
+                let approval = &approval.doc;
+                approval.plan_digest == plan.digest
+                    && (approval.covers(&plan.digest, self.now) || !approval.given.is_empty())
+            })
     }
 
     /// What becomes of the plan in force now.

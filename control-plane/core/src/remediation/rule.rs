@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 
 use super::record::Record;
-use crate::model::{AnyDocument, ChangeSet, Removed, Rule, RuleText, Versioned};
-use crate::rules::{Book, MAX_RULES, WrongRule, validate};
+use crate::model::{AnyDocument, ChangeSet, Removed, Versioned};
+use crate::rulebook::{Book, Rule, RuleText};
+use crate::rules::{MAX_RULES, WrongRule, validate};
 
 /// The rule as it will be, and what is written. A rule that says already what is set stays as it is.
 pub fn set_rule(
@@ -16,7 +17,7 @@ pub fn set_rule(
     validate(&text)?;
     let mut record = Record::new(now);
     let before = rules.named(&text.name).map(|entry| &entry.rule);
-    if let Some(before) = before.filter(|before| before.doc.text == text) {
+    if let Some(before) = before.filter(|before| before.doc.text == text && before.doc.problem.is_none()) {
         return Ok((before.doc.clone(), record.changes));
     }
     if before.is_none() && rules.entries().len() >= MAX_RULES {
@@ -28,6 +29,7 @@ pub fn set_rule(
         created_at: before.map_or(now, |before| before.doc.created_at),
         set_by: by.to_owned(),
         set_at: now,
+        problem: None,
         text,
     };
     record.audit_by(by, "autonomous.rule_set", &rule.text.name, "", words(&rule));

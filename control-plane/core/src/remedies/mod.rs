@@ -25,30 +25,20 @@ use nimbus_protocol::ids::PlanId;
 
 use crate::causes;
 use crate::model::{
-    ActionKind, Alternative, Incident, IncidentKind, ObjectRef, Outlook, Plan, PlannedAction, RuleRef,
-    Workload,
+    ActionKind, Alternative, Incident, IncidentKind, Intended, ObjectRef, Outlook, Plan, PlannedAction,
+    RuleRef, Workload,
 };
-use crate::rules::{self, Verdict};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
+use crate::verdict::{Verdict, verdict};
 
+pub use crate::model::Consent;
 pub(crate) use accept_baseline::accept;
 pub(crate) use restart_pod::LOST;
 pub(crate) use withdraw_baseline::withdraw;
 
 /// The requester of every plan that no person asked for.
 pub const NIMBUS: &str = "nimbus";
-
-/// Who has to agree before a remedy is carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consent {
-    /// Nobody: the rule that a cluster is enabled for is enough.
-    Rule,
-    /// A person approves each plan.
-    Approval,
-    /// Nimbus never plans it: a person's own command is the decision.
-    Command,
-}
 
 /// Where a remedy acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,9 +196,10 @@ pub fn propose(incident: &Incident, s: &Snapshot<'_>) -> Proposal {
 /// The answer as the rules let it stand. What they say of the first one that can help is noted in `said`.
 fn by_the_rules(answer: Answer, incident: &Incident, s: &Snapshot<'_>, said: &mut Option<Said>) -> Answer {
     let Answer::Act(mut draft) = answer else { return answer };
-    match rules::verdict(&draft.action, incident, s) {
+    let consent = of(draft.action.kind()).consent();
+    match verdict(&draft.intended(), consent, incident, s) {
         Verdict::Leave(why) => Answer::Recommend(format!("{}: {why}", draft.summary)),
-        Verdict::Begin(rule) => {
+        Verdict::Begin(rule, _) => {
             said.get_or_insert(Said { rule, asks: false });
             Answer::Act(draft)
         }
@@ -235,6 +226,11 @@ fn not_chosen(kind: ActionKind, answer: &Answer) -> Alternative {
 }
 
 impl Draft {
+    /// What it would do.
+    pub(crate) fn intended(&self) -> Intended<'_> {
+        Intended { action: &self.action, object: &self.object, workload: self.workload.as_ref() }
+    }
+
     /// The plan that carries it out for `incident`.
     pub fn into_plan(
         self,

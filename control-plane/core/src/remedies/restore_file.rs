@@ -285,7 +285,7 @@ fn restore(drift: &FileDrift) -> Draft {
         outlook: Outlook::not_undone(
             "Nimbus keeps no copy of the file as it is now; make one first where it may be needed",
             "a file that is not as this plan saw it is left alone. A file that is changed again while it is watched \
-             afterwards stays as it is then: the job fails with that reason, and a person is asked before the next try",
+             afterwards stays as it is then: the job fails with that reason, and the next try is decided on as this one was",
         ),
         rationale: "the baseline is what was accepted as true; the agent holds its content".to_owned(),
         ways: vec![

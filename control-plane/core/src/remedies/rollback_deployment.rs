@@ -307,7 +307,7 @@ fn outlook(deployment: &Deployment, to: &ReplicaSet) -> Outlook {
         ),
         format!(
             "a Deployment that is not as this plan saw it is left alone. Where revision {then} does not become available \
-             either, its template stays, revision {now} is not put back, and a person is asked before the next try"
+             either, its template stays, revision {now} is not put back, and the next try is decided on as this one was"
         ),
     )
 }

@@ -1,25 +1,16 @@
 //! The rules: which incident has which remedy, and who decides on it.
 //!
 //! The built-in ones are derived from the lists of causes and remedies: nothing is said here a second time. Those that people set
-//! ([`Book`]) say for which cases a remedy is begun without asking, is asked for, or is left ([`verdict`]).
+//! are a [`crate::rulebook::Book`]; what they say of a case is a [`crate::verdict::Verdict`]. Here is what can be set, and what it would do.
 
-mod book;
 pub mod built_in;
-mod condition;
-mod facts;
 #[cfg(test)]
 mod tests;
 mod text;
 mod trial;
-mod verdict;
 
-pub use book::{Book, Entry};
-pub use condition::{Condition, MAX_CONDITION};
-pub(crate) use facts::Facts;
-pub use facts::{ALL as FACTS, Fact};
 pub use text::{MAX_LABELS, MAX_PLACES, MAX_RULES, MAX_WINDOWS, WrongRule, narrower, validate};
 pub use trial::{MOST_TRIED, Outcome, Tried, tried};
-pub use verdict::{Case, Fit, Verdict, verdict};
 
 use crate::causes;
 use crate::model::{ActionKind, IncidentKind};

@@ -1,9 +1,9 @@
 //! Whether a rule that a person wrote can be taken: each field has its bound, and what is wrong is said with its place.
 
 use super::built_in;
-use super::condition::Condition;
-use crate::model::{ActionKind, Agent, Mode, RuleText, Scope};
+use crate::model::{ActionKind, Agent, Mode, Scope};
 use crate::remedies::{self, Consent, Place};
+use crate::rulebook::{Condition, RuleText, action_of};
 use crate::settings::calendar;
 use crate::snapshot::Snapshot;
 
@@ -17,8 +17,10 @@ pub const MAX_LABELS: usize = 16;
 pub const MAX_WINDOWS: usize = 16;
 /// Longest name, characters.
 const MAX_NAME: usize = 63;
-/// Longest name of a cluster, and of a label with its prefix, characters.
-const MAX_WORD: usize = 317;
+/// Longest name of a cluster or a host, characters.
+const MAX_PLACE: usize = 253;
+/// Longest key of a label, with its prefix, characters.
+const MAX_KEY: usize = 317;
 
 /// What is wrong with a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,19 +59,19 @@ pub fn validate(text: &RuleText) -> Result<(), WrongRule> {
             return Err(wrong("action", planned_words(), format!("{action}, which only a person orders")));
         }
     }
-    if let Some(other) = built_in::action_of(&text.name).filter(|other| *other != action) {
+    if let Some(other) = action_of(&text.name).filter(|other| *other != action) {
         let expected = format!("{other}, as the rule takes the place of the built-in one of that name");
         return Err(wrong("action", expected, action.as_str()));
     }
-    words("clusters", &text.clusters, MAX_PLACES)?;
-    words("namespaces", &text.namespaces, MAX_PLACES)?;
+    words("clusters", &text.clusters, MAX_PLACE)?;
+    words("namespaces", &text.namespaces, MAX_NAME)?;
     if text.labels.len() > MAX_LABELS {
         return Err(wrong("labels", format!("at most {MAX_LABELS}"), text.labels.len().to_string()));
     }
-    let too_long = |word: &String| word.chars().count() > MAX_WORD || word.chars().any(char::is_control);
-    if let Some((key, _)) =
-        text.labels.iter().find(|(key, value)| key.is_empty() || too_long(key) || too_long(value))
-    {
+    let odd = |word: &String, longest| word.chars().count() > longest || word.chars().any(char::is_control);
+    let wrong_label =
+        |(key, value): &(&String, &String)| key.is_empty() || odd(key, MAX_KEY) || odd(value, MAX_NAME);
+    if let Some((key, _)) = text.labels.iter().find(wrong_label) {
         return Err(wrong("labels", "labels as Kubernetes has them", format!("{:?}", cut(key))));
     }
     if !text.condition.is_empty() {
@@ -99,12 +101,12 @@ fn windows(text: &RuleText) -> Result<(), WrongRule> {
     Ok(())
 }
 
-fn words(field: &'static str, words: &[String], most: usize) -> Result<(), WrongRule> {
-    if words.len() > most {
-        return Err(wrong(field, format!("at most {most}"), words.len().to_string()));
+fn words(field: &'static str, words: &[String], longest: usize) -> Result<(), WrongRule> {
+    if words.len() > MAX_PLACES {
+        return Err(wrong(field, format!("at most {MAX_PLACES}"), words.len().to_string()));
     }
     let bad = |word: &&String| {
-        word.is_empty() || word.chars().count() > MAX_WORD || word.chars().any(char::is_control)
+        word.is_empty() || word.chars().count() > longest || word.chars().any(char::is_control)
     };
     match words.iter().find(bad) {
         None => Ok(()),
@@ -147,7 +149,18 @@ pub fn narrower(text: &RuleText, s: &Snapshot<'_>) -> Result<Vec<String>, WrongR
             "an agent whose own policy allows it; allow it there, or set the rule for other clusters";
         return Err(wrong("auto_approve", expected, first.clone()));
     }
+    narrower.extend(
+        text.clusters
+            .iter()
+            .filter(|name| !is_called(name, s))
+            .map(|name| format!("no cluster and no host is called {name:?}")),
+    );
     Ok(narrower)
+}
+
+fn is_called(name: &str, s: &Snapshot<'_>) -> bool {
+    s.clusters.iter().any(|cluster| cluster.doc.name == name || cluster.doc.uid == name)
+        || s.agents.iter().any(|agent| agent.doc.name == name || agent.doc.id.to_string() == name)
 }
 
 /// The connected agents that would act on the rule's word: in words where, whether the rule names that place, and which agent. What an
@@ -176,7 +189,13 @@ fn acting<'a>(action: ActionKind, text: &RuleText, s: &Snapshot<'a>) -> Vec<(Str
                     text.clusters.contains(&agent.name) || text.clusters.contains(&agent.id.to_string());
                 // Nobody wants it done on a host whose policy does not allow it at all.
                 let allows = agent.allowed_actions.contains(&text.action);
-                let is_it = named || (everywhere && allows);
+                // The files and units of a cluster's nodes are that cluster's, too.
+                let uid = agent.bound_cluster.as_ref().or(agent.cluster_uid.as_ref());
+                let of_named = uid.is_some_and(|uid| {
+                    let name = s.cluster(uid).map(|cluster| &cluster.name);
+                    text.clusters.contains(uid) || name.is_some_and(|name| text.clusters.contains(name))
+                });
+                let is_it = named || of_named || (everywhere && allows);
                 (is_it && s.actor(&Scope::Host(agent.id)).is_ok())
                     .then(|| (format!("host {}", agent.name), named, agent))
             });

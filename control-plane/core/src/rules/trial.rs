@@ -1,10 +1,10 @@
 //! What a rule would change, tried on the incidents that are open now. Nothing is written.
 
-use super::book::Book;
-use super::verdict::{Case, Fit};
-use crate::model::{ActionKind, Incident, IncidentKind, Rule, RuleText, Versioned};
+use crate::model::{ActionKind, Incident, IncidentKind, Versioned};
 use crate::remedies::{self, Answer, Proposal};
+use crate::rulebook::{Book, Rule, RuleText};
 use crate::snapshot::Snapshot;
+use crate::verdict::{Case, Fit};
 
 /// Most incidents that a rule is tried on: the newest of those that its remedy is for.
 pub const MOST_TRIED: usize = 200;
@@ -37,8 +37,14 @@ pub struct Tried<'a> {
 /// else holds a plan back are not asked: they hold whatever the rules say.
 pub fn tried<'a>(text: &RuleText, s: &Snapshot<'a>) -> (Vec<Tried<'a>>, usize) {
     let Some(action) = text.kind() else { return (Vec::new(), 0) };
-    let rule =
-        Rule { text: text.clone(), version: 0, created_at: s.now, set_by: String::new(), set_at: s.now };
+    let rule = Rule {
+        text: text.clone(),
+        version: 0,
+        created_at: s.now,
+        set_by: String::new(),
+        set_at: s.now,
+        problem: None,
+    };
     let others = s.rules.documents().filter(|other| other.doc.text.name != text.name).cloned();
     let with = Book::of(others.chain([Versioned::new(rule)]).collect());
     let then = Snapshot { rules: &with, ..*s };
@@ -54,7 +60,7 @@ pub fn tried<'a>(text: &RuleText, s: &Snapshot<'a>) -> (Vec<Tried<'a>>, usize) {
         let answer = known.then(|| remedy.propose(incident, s));
         let fit = answer.and_then(|answer| match answer {
             Answer::Act(draft) => {
-                with.named(&text.name).map(|entry| Case::of(&draft.action, incident, s).fit(entry))
+                with.named(&text.name).map(|entry| Case::of(&draft.intended(), incident, s).fit(entry))
             }
             Answer::Wait(_) | Answer::Recommend(_) | Answer::NotApplicable(_) => None,
         });

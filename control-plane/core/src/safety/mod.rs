@@ -20,6 +20,7 @@ use crate::model::{ActionKind, Agent, Approval, Incident, Passed, Pause, Plan, S
 use crate::remedies::{self, NIMBUS};
 use crate::settings::later;
 use crate::snapshot::Snapshot;
+use crate::verdict::{Verdict, verdict};
 
 pub(crate) use attempts::refusals;
 pub use attempts::{Attempts, Subject, Tried};
@@ -241,7 +242,8 @@ fn too_late(before: Timestamp, now: Timestamp) -> Option<String> {
         .then(|| format!("too late to begin: its window ends or a blackout begins at {before:.0}"))
 }
 
-/// When a job for the plan has to be begun at the latest, as a window ends or a blackout begins then.
+/// When a job for the plan has to be begun at the latest, as a window of the settings or of the rules that let it begin ends, or a blackout
+/// begins then.
 pub(crate) fn must_begin_before(
     plan: &Plan,
     incident: &Incident,
@@ -249,9 +251,17 @@ pub(crate) fn must_begin_before(
     pass: &Pass<'_>,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    in_calendar(plan, incident, snapshot, now, |action, places, passed| {
+    let calendar = in_calendar(plan, incident, snapshot, now, |action, places, passed| {
         pass.calendar.next(action, places, passed)
-    })
+    });
+    let rules = plan.intended().filter(|_| is_automatic(plan)).and_then(|intended| {
+        let consent = remedies::of(intended.action.kind()).consent();
+        match verdict(&intended, consent, incident, snapshot) {
+            Verdict::Begin(_, until) => until,
+            Verdict::Ask(..) | Verdict::Leave(_) => None,
+        }
+    });
+    calendar.into_iter().chain(rules).min()
 }
 
 /// Why a person's order cannot be carried out by the agent that would have to; asked before it is taken.

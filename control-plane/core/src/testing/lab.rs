@@ -19,7 +19,7 @@ use crate::check;
 use crate::connected_agents::ConnectedAgents;
 use crate::model::*;
 use crate::remediation::{self, Answer, Decision};
-use crate::rules::Book;
+use crate::rulebook::{Book, Rule};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::world::World;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use nimbus_control_core::directory::Known;
 use nimbus_control_core::model::{
-    Agent, Agents, Approval, Cluster, Document, Incident, Job, Pause, Plan, Rule, Versioned,
+    Agent, Agents, Approval, Cluster, Document, Incident, Job, Pause, Plan, Versioned,
 };
-use nimbus_control_core::rules::Book;
+use nimbus_control_core::rulebook::{Book, Rule};
 use nimbus_protocol::ids::{AgentId, IncidentId, PlanId};
 use nimbus_protocol::to_micros;
 use nimbus_store::{Store, StoreError};

@@ -6,8 +6,9 @@
 use jiff::Timestamp;
 use nimbus_control_core::model::{
     Agent, AnyDocument, Approval, ApprovalState, ChangeSet, Cluster, Document, Incident, IncidentState, Job,
-    Pause, Plan, Removed, Rule, Versioned,
+    Pause, Plan, Removed, Versioned,
 };
+use nimbus_control_core::rulebook::Rule;
 use nimbus_protocol::to_micros;
 use nimbus_store::MAX_ALL;
 

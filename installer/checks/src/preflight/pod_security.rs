@@ -1,10 +1,12 @@
 //! Do the namespaces take the pods? Both charts keep to Pod Security `restricted`, until values ask for more, such as files of the
 //! nodes.
 
+mod asked;
 mod labels;
 mod stand;
 
-use labels::{Asked, labels};
+use asked::Asked;
+use labels::labels;
 use stand::Stand;
 
 use super::{Server, Snapshot};

@@ -212,23 +212,29 @@ const CONTROL_CORE: &[Line] = &[
     ("directory", &["cluster_binding", "model"]),
     ("gateway", &["cluster_binding"]),
     ("connected_agents", &[]),
-    ("snapshot", &["assessment", "calendar", "connected_agents", "model", "quorum", "settings", "world"]),
+    ("rulebook", &["model", "settings"]),
+    (
+        "snapshot",
+        &["assessment", "calendar", "connected_agents", "model", "quorum", "rulebook", "settings", "world"],
+    ),
+    ("verdict", &["calendar", "model", "rulebook", "snapshot"]),
     ("attestation", &["model", "snapshot", "world"]),
     ("causes", &["assessment", "drift", "model", "settings", "snapshot", "world"]),
     // The independent checker: it shares the contract's types with the planner, and no decision.
     // It counts words and looks at clocks for itself, and knows no `quorum` and no `calendar` but the settings.
-    ("check", &["model", "settings", "snapshot", "world"]),
+    // The rules it reads for itself, and knows no `verdict`.
+    ("check", &["model", "rulebook", "settings", "snapshot", "world"]),
     ("fit", &["settings", "world"]),
     ("nodes", &["fit", "model", "settings", "world"]),
-    ("remedies", &["causes", "drift", "fit", "living", "model", "settings", "snapshot", "world"]),
+    ("remedies", &["causes", "drift", "fit", "living", "model", "settings", "snapshot", "verdict", "world"]),
     ("investigation", &["model", "snapshot", "world"]),
-    ("rules", &["causes", "model", "remedies", "settings"]),
-    ("safety", &["calendar", "causes", "model", "remedies", "settings", "snapshot"]),
+    ("rules", &["causes", "model", "remedies", "rulebook", "settings", "snapshot", "verdict"]),
+    ("safety", &["calendar", "causes", "model", "remedies", "settings", "snapshot", "verdict"]),
     (
         "remediation",
         &[
-            "approval", "calendar", "causes", "check", "model", "quorum", "remedies", "rules", "safety",
-            "settings", "snapshot", "world",
+            "approval", "calendar", "causes", "check", "model", "quorum", "remedies", "rulebook", "rules",
+            "safety", "settings", "snapshot", "world",
         ],
     ),
 ];

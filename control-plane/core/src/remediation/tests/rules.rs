@@ -12,6 +12,12 @@
 //! | outside the rule's window, then inside | asked; begun, and the request is void |
 //! | the rule goes, or the policy narrows, after the plan was made | the job is not sent |
 //! | a person denied it, and a rule came later | left alone until a person asks again |
+//! | a person denied it, and the object changed after that | a person is asked, not the rule |
+//! | the pod that is replaced is another one than the incident names | its labels count |
+//! | pods of a workload differ in what people label them | their labels are not known: a person is asked |
+//! | ten files of a host differ at once | a person is asked for each |
+//! | a person approved, and then a rule would do | the approval is what it is done by |
+//! | a rule's window ends soon | the job ends with it |
 
 use nimbus_protocol::v1;
 use proptest::prelude::*;
@@ -22,10 +28,12 @@ use crate::approval::Decision;
 use crate::check;
 use crate::model::*;
 use crate::remediation;
-use crate::rules::{self, Book, Verdict, built_in};
+use crate::rulebook::{Book, Rule, RuleText};
+use crate::rules::{self, built_in};
 use crate::settings::calendar::Period;
 use crate::settings::quorum::Quorum;
 use crate::testing::lab::agent_id;
+use crate::verdict::{Fit, Verdict, verdict};
 
 /// A rule by whose word volumes grow.
 fn grow() -> RuleText {
@@ -334,6 +342,167 @@ fn what_a_person_denied_no_rule_begins_until_a_person_asks_again() {
 }
 
 #[test]
+fn what_is_planned_anew_after_a_denial_is_a_persons_too() {
+    let mut lab = taken();
+    asks(&mut lab);
+    lab.decide("operator", Decision::Deny, "I do it myself").unwrap();
+    set(&mut lab, grow());
+    // Somebody does, and it is not enough: another plan.
+    lab.see(Body::PersistentVolumeClaim(v1::PersistentVolumeClaim {
+        requested_bytes: 110 << 30,
+        capacity_bytes: 110 << 30,
+        ..super::expanded::data()
+    }));
+    lab.see(super::expanded::figures(110, 5));
+    let incident = asks(&mut lab);
+    assert!(considered(&lab, &incident).contains("a person denied"), "{}", considered(&lab, &incident));
+    let plan = lab.plans[&incident.plan_id.unwrap().to_string()].doc.clone();
+    let mut unasked = Plan { needs_approval: false, ..plan };
+    unasked.digest = unasked.computed_digest();
+    let found = check::check(&unasked, &lab.snapshot(), lab.now);
+    assert!(found.iter().any(|it| it.text.contains("denied what was planned")), "{found:?}");
+}
+
+#[test]
+fn the_labels_of_what_is_acted_on_count_and_not_those_of_what_the_incident_names() {
+    let mut lab = crash_loop();
+    lab.diagnose();
+    let incident = lab.open(IncidentKind::PodCrashLoop).clone();
+    let with = |mut pod: v1::Pod, role: &str| {
+        let facts = pod.facts.as_mut().unwrap();
+        facts.labels = vec![v1::Label { key: "role".into(), value: role.into() }];
+        facts.labels_complete = true;
+        pod
+    };
+    lab.see(Body::Pod(with(crashing(pod("web-1", "0", "node-a"), 4), "replica")));
+    lab.see(Body::Pod(with(crashing(pod("web-1", "1", "node-b"), 4), "primary")));
+    let role = |role: &str| RuleText {
+        name: "ask".into(),
+        labels: [("role".to_owned(), role.to_owned())].into(),
+        auto_approve: false,
+        ..built_in::of(ActionKind::RestartPod).unwrap()
+    };
+    set(&mut lab, role("primary"));
+    let (first, other) = (incident.object.clone(), pod("web-1", "1", "node-b").meta.unwrap());
+    let other = ObjectRef::Kubernetes(KubeRef::new("v1", "Pod", "shop", &other.name, &other.uid));
+    let body = crate::testing::example_of(ActionKind::RestartPod);
+    for (object, asked) in [(&first, false), (&other, true)] {
+        let intended = Intended { action: &body, object, workload: incident.workload.as_ref() };
+        let verdict = lab.look(|s| verdict(&intended, Consent::Rule, &incident, s));
+        assert_eq!(matches!(verdict, Verdict::Ask(..)), asked, "{object}: {verdict:?}");
+    }
+}
+
+#[test]
+fn labels_of_a_workload_are_known_only_where_its_pods_agree_in_what_people_gave_them() {
+    let with = |suffix: &str, labels: &[(&str, &str)]| {
+        let mut pod = pod("web-6", suffix, "node-a");
+        let facts = pod.facts.as_mut().unwrap();
+        let label = |(key, value): &(&str, &str)| v1::Label { key: (*key).into(), value: (*value).into() };
+        facts.labels = labels.iter().map(label).collect();
+        facts.labels_complete = true;
+        pod
+    };
+    let deployment = deployment("web", 2, 6).meta.unwrap();
+    let object = KubeRef::new("apps/v1", "Deployment", "shop", "web", &deployment.uid);
+    let workload = Workload::of(object.clone());
+    let object = ObjectRef::Kubernetes(object);
+    let body = crate::testing::example_of(ActionKind::RollbackDeployment);
+    let known = |second: &[(&str, &str)]| {
+        let mut lab = Lab::new();
+        lab.deploy("web", 2, 6);
+        lab.see(Body::Pod(with("0", &[("tier", "critical"), ("pod-template-hash", "a")])));
+        lab.see(Body::Pod(with("1", second)));
+        let incident = Incident::found(
+            "inc_00000000000000000000000000000001".parse().unwrap(),
+            "k".into(),
+            IncidentKind::RolloutStuck,
+            Scope::Cluster(CLUSTER.into()),
+            object.clone(),
+            lab.now,
+        );
+        let intended = Intended { action: &body, object: &object, workload: Some(&workload) };
+        lab.look(|s| s.facts(&incident, &intended).labels().cloned())
+    };
+    let critical = Some([("tier".to_owned(), "critical".to_owned())].into());
+    assert_eq!(known(&[("tier", "critical"), ("pod-template-hash", "b")]), critical);
+    assert_eq!(known(&[("pod-template-hash", "b")]), None, "a revision that omits it");
+    assert_eq!(known(&[("tier", "critical"), ("canary", "yes")]), None);
+}
+
+#[test]
+fn many_files_that_differ_at_once_are_asked_for_one_by_one() {
+    let files = |number: u32| {
+        let mut lab = Lab::new();
+        takes(&mut lab, &[ActionKind::RestoreFile]);
+        set(
+            &mut lab,
+            RuleText {
+                name: "files".into(),
+                auto_approve: true,
+                ..built_in::of(ActionKind::RestoreFile).unwrap()
+            },
+        );
+        for file_number in 0..number {
+            let path = format!("/srv/etc/{file_number}.conf");
+            lab.see_host(Body::File(file(&path, file_state("file", 0o640, 1), file_state("file", 0o640, 2))));
+        }
+        lab
+    };
+    let most = u32::from(Lab::new().settings.storm.incidents);
+    let mut lab = files(most - 1);
+    assert!(!lab.settle().is_empty());
+    let mut lab = files(most);
+    assert!(lab.settle().is_empty());
+    assert_eq!(lab.live_approvals(), usize::try_from(most).unwrap());
+    let plan = lab.plans.values().next().unwrap().doc.clone();
+    let mut unasked = Plan { needs_approval: false, ..plan };
+    unasked.digest = unasked.computed_digest();
+    let found = check::check(&unasked, &lab.snapshot(), lab.now);
+    assert!(found.iter().any(|it| it.invariant == 6), "{found:?}");
+}
+
+#[test]
+fn an_approval_that_was_given_is_what_it_is_done_by_when_a_rule_would_do_meanwhile() {
+    let mut lab = taken();
+    asks(&mut lab);
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    set(&mut lab, grow());
+    let jobs = lab.settle();
+    assert_eq!((jobs.len(), jobs[0].needs_approval, jobs[0].approvals[0].by.as_str()), (1, true, "operator"));
+    // One that waits for a word is void then, and says the true reason.
+    let mut lab = taken();
+    let before = asks(&mut lab);
+    set(&mut lab, grow());
+    assert_eq!(lab.settle().len(), 1);
+    let reason = lab.approvals[&before.approval_id.unwrap().to_string()].doc.reason.clone();
+    assert!(reason.contains("say otherwise now who is asked"), "{reason}");
+}
+
+#[test]
+fn a_job_ends_with_the_window_of_its_rule_and_none_begins_in_its_last_moments() {
+    let clock = |lab: &Lab, seconds: i64| {
+        let then = lab.now + jiff::SignedDuration::from_secs(seconds);
+        then.to_zoned(jiff::tz::TimeZone::UTC).strftime("%H:%M").to_string()
+    };
+    for (before_the_end, begun) in [(30, true), (8, false)] {
+        let mut lab = taken();
+        // The window ends at a whole minute.
+        let to_the_minute = 60 - lab.now.as_second().rem_euclid(60);
+        lab.pass(to_the_minute + 60 - before_the_end);
+        lab.see(super::expanded::figures(100, 5));
+        let ends = lab.now + jiff::SignedDuration::from_secs(before_the_end);
+        let nights = window(&clock(&lab, -3_600), &clock(&lab, before_the_end));
+        set(&mut lab, RuleText { windows: vec![nights], ..grow() });
+        let jobs = lab.settle();
+        assert_eq!(jobs.len() == 1, begun, "{before_the_end}");
+        if let Some(job) = jobs.first() {
+            assert_eq!(job.expires_at_us, nimbus_protocol::to_micros(ends));
+        }
+    }
+}
+
+#[test]
 fn a_rule_is_tried_without_anything_being_written() {
     let mut lab = taken();
     asks(&mut lab);
@@ -347,9 +516,9 @@ fn a_rule_is_tried_without_anything_being_written() {
     };
     let asks = rules::Outcome::Asks(ActionKind::ExpandVolume);
     let begins = rules::Outcome::Begins(ActionKind::ExpandVolume);
-    assert_eq!(tried(&grow()), Some((Some(rules::Fit::Yes), asks.clone(), begins)));
+    assert_eq!(tried(&grow()), Some((Some(Fit::Yes), asks.clone(), begins)));
     let other = RuleText { namespaces: vec!["bank".into()], ..grow() };
-    let no = rules::Fit::No("its namespaces are bank".into());
+    let no = Fit::No("its namespaces are bank".into());
     assert_eq!(tried(&other), Some((Some(no), asks.clone(), asks.clone())));
     let off = RuleText { enabled: false, ..built_in::of(ActionKind::ExpandVolume).unwrap() };
     let (_, now, then) = tried(&off).unwrap();
@@ -469,13 +638,13 @@ proptest! {
                 created_at: lab.now,
                 set_by: "ann".into(),
                 set_at: lab.now,
+                problem: None,
             };
             lab.rules.insert(text.name.clone(), Versioned { version: 1, doc: rule });
         }
         let incident = lab.open(IncidentKind::VolumeNearFull).clone();
         let asked = lab.plans[&incident.plan_id.unwrap().to_string()].doc.clone();
-        let body = asked.action.body().unwrap().clone();
-        let verdict = lab.look(|s| rules::verdict(&body, &incident, s));
+        let verdict = lab.look(|s| verdict(&asked.intended().unwrap(), Consent::Approval, &incident, s));
         let mut unasked = Plan { needs_approval: false, ..asked.clone() };
         unasked.digest = unasked.computed_digest();
         let rule = |plan: &Plan| {
@@ -485,7 +654,7 @@ proptest! {
         };
         let (unasked, asked) = (rule(&unasked), rule(&asked));
         match verdict {
-            Verdict::Begin(_) => prop_assert_eq!((unasked, asked), (0, 0)),
+            Verdict::Begin(..) => prop_assert_eq!((unasked, asked), (0, 0)),
             Verdict::Ask(..) => prop_assert!(unasked > 0 && asked == 0, "{unasked} {asked}"),
             Verdict::Leave(_) => prop_assert!(unasked > 0 && asked > 0, "{unasked} {asked}"),
         }

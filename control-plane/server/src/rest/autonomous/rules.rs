@@ -8,8 +8,9 @@ use axum::extract::State;
 use jiff::Timestamp;
 use nimbus_api::{List, Rule};
 use nimbus_control_core::Settings;
-use nimbus_control_core::model::{ActionKind, RuleText};
-use nimbus_control_core::rules::{self, Entry};
+use nimbus_control_core::model::ActionKind;
+use nimbus_control_core::rulebook::{Entry, RuleText, action_of, name_of};
+use nimbus_control_core::rules;
 
 use crate::app::App;
 use crate::documents::Docs;
@@ -41,7 +42,7 @@ pub async fn list(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<Jso
 
 /// Does it take the place of a built-in rule?
 fn is_in_place(text: &RuleText) -> bool {
-    rules::built_in::action_of(&text.name).is_some()
+    action_of(&text.name).is_some()
 }
 
 fn shown(rule: &rules::Rule, docs: &Docs, settings: &Settings) -> Rule {
@@ -51,7 +52,7 @@ fn shown(rule: &rules::Rule, docs: &Docs, settings: &Settings) -> Rule {
         Some(_) => "automatic",
     };
     let built_in = rule.action.filter(|action| rules::built_in::of(*action).is_some());
-    let name = built_in.map(rules::built_in::name);
+    let name = built_in.map(name_of);
     let instead = name.and_then(|name| docs.rules.named(name));
     Rule {
         id: rule.action.map_or_else(|| rule.incident.to_string(), |action| action.to_string()),

@@ -1,31 +1,8 @@
-//! What the pods of a namespace ask for, and which labels make it take them.
+//! Which labels make a namespace take the pods that are for it.
 
+use super::asked::Asked;
 use super::stand::{Level, Stand};
-use crate::excess::Excess;
 use crate::kubernetes::{ENFORCE, ENFORCE_VERSION};
-use crate::needs::Needs;
-use crate::preflight::{Place, Snapshot};
-
-/// What the pods in a namespace ask for beyond `restricted`.
-pub(super) struct Asked<'a> {
-    /// Those that the namespace is for.
-    pub(super) own: &'a [Excess],
-    /// The agents, where they are in the control plane's namespace.
-    pub(super) guests: &'a [Excess],
-}
-
-impl<'a> Asked<'a> {
-    pub(super) fn in_place(place: &Place, snapshot: &Snapshot, needs: &'a Needs) -> Self {
-        let of = |other: &Place, excess: &'a [Excess]| if place.name == other.name { excess } else { &[] };
-        let control_plane = of(&snapshot.control_plane, &needs.control_plane_excess);
-        let agents = of(&snapshot.agents, &needs.agent_excess);
-        if place.name == snapshot.control_plane.name {
-            Self { own: control_plane, guests: agents }
-        } else {
-            Self { own: agents, guests: &[] }
-        }
-    }
-}
 
 /// What gives the pods of a namespace one that takes them, at the strictest level that does by the rules of the server's own release; where
 /// the namespace names an older one that refuses more, it is to name that no longer. The agents get one of their own rather than that

@@ -1,6 +1,6 @@
 //! How a namespace judges pods: by which level, and by the rules of which release.
 
-use super::labels::Asked;
+use super::asked::Asked;
 use crate::excess::Excess;
 use crate::kubernetes::{ENFORCE, ENFORCE_VERSION, Namespace};
 use crate::preflight::Place;

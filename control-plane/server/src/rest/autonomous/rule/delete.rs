@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use nimbus_api::{DryRunQuery, RuleDetail};
+use nimbus_control_core::rulebook::action_of;
 use nimbus_control_core::{remediation, rules};
 
 use super::{REMEDY, of_entry};
@@ -35,7 +36,7 @@ async fn attempt(app: &App, caller: &Principal, name: &str, dry_run: bool) -> Re
     let name = name.replace('_', "-");
     let docs = app.docs().await?;
     let Some(entry) = docs.rules.named(&name) else {
-        if rules::built_in::action_of(&name).and_then(rules::built_in::of).is_some() {
+        if action_of(&name).and_then(rules::built_in::of).is_some() {
             let detail = format!("rule {name} is built in, and nobody set one in its place");
             return Err(ApiError::conflict("built_in", detail).remedy(
                 "set a rule of that name with `enabled: false` to switch it off; `nimbus autonomous rules show` prints it",

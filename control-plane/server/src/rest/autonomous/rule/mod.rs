@@ -6,8 +6,8 @@ pub mod show;
 pub mod trial;
 
 use nimbus_api::{RuleDetail, RuleText};
-use nimbus_control_core::model::{self, Rule};
-use nimbus_control_core::rules::{self, Entry, WrongRule};
+use nimbus_control_core::rulebook::{self, Entry, Rule, action_of};
+use nimbus_control_core::rules::{self, WrongRule};
 use nimbus_control_core::settings::calendar::Period;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,7 +24,7 @@ fn find(docs: &Docs, name: &str) -> Result<RuleDetail, ApiError> {
     if let Some(entry) = docs.rules.named(&name) {
         return Ok(of_entry(entry));
     }
-    let built_in = rules::built_in::action_of(&name).and_then(rules::built_in::of);
+    let built_in = action_of(&name).and_then(rules::built_in::of);
     let text = built_in.ok_or_else(|| ApiError::not_found("rule", &name, REMEDY))?;
     Ok(RuleDetail {
         id: text.name.clone(),
@@ -63,13 +63,13 @@ fn detail(rule: &Rule, problem: Option<String>, narrower: Vec<String>) -> RuleDe
 }
 
 /// Core's text of a rule as the API's: they are of one form.
-fn shown(text: &model::RuleText) -> Result<RuleText, serde_json::Error> {
+fn shown(text: &rulebook::RuleText) -> Result<RuleText, serde_json::Error> {
     let windows = text.windows.iter().map(converted).collect::<Result<_, _>>()?;
     Ok(RuleText { windows, ..bare(text) })
 }
 
 /// Without its windows.
-fn bare(text: &model::RuleText) -> RuleText {
+fn bare(text: &rulebook::RuleText) -> RuleText {
     RuleText {
         name: text.name.clone(),
         action: text.action.clone(),
@@ -84,13 +84,13 @@ fn bare(text: &model::RuleText) -> RuleText {
 }
 
 /// The API's text of a rule as core's.
-fn read(text: RuleText) -> Result<model::RuleText, ApiError> {
+fn read(text: RuleText) -> Result<rulebook::RuleText, ApiError> {
     let window = |window| {
         converted::<_, Period>(&window).map_err(|error| {
             ApiError::invalid("windows", "windows as the settings have them", error.to_string())
         })
     };
-    Ok(model::RuleText {
+    Ok(rulebook::RuleText {
         name: text.name,
         action: text.action.replace('-', "_"),
         enabled: text.enabled,

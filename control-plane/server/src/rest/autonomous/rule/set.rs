@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use nimbus_api::{RuleDetail, RuleRequest};
-use nimbus_control_core::model::RuleText;
+use nimbus_control_core::rulebook::RuleText;
 use nimbus_control_core::{remediation, rules};
 
 use super::{detail, read, refused};

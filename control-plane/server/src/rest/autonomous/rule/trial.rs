@@ -2,34 +2,41 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use nimbus_api::{List, RuleRequest, RuleTrial};
-use nimbus_control_core::rules::{self, Fit, Outcome, Tried};
+use axum::{Extension, Json};
+use nimbus_api::{RuleRequest, RuleTrial, RuleTrials};
+use nimbus_control_core::rules::{self, Outcome, Tried};
+use nimbus_control_core::verdict::Fit;
 
 use super::{read, refused};
 use crate::app::App;
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Body, Nothing, Params};
-use crate::rest::view;
+use crate::rest::limits::Limits;
+use crate::rest::view::{self, number};
 
 /// Try a rule on the incidents that are open now
 #[utoipa::path(
     post, path = "/api/v1/autonomous/rule-trials", operation_id = "try_rule", tag = "autonomous", request_body = RuleRequest,
     description = "Tried on the newest 200 open incidents that its remedy is for. Nothing is written. What holds a plan back whatever the \
                    rules say is not asked: the mode of the cluster, quorums, the settings' windows, caps.",
-    responses((status = 200, description = "What it would do about each", body = List<RuleTrial>))
+    responses((status = 200, description = "What it would do about each", body = RuleTrials))
 )]
 pub async fn trial(
     State(app): State<Arc<App>>,
+    Extension(limits): Extension<Limits>,
     _: Params<Nothing>,
     Body(request): Body<RuleRequest>,
-) -> Result<Json<List<RuleTrial>>, ApiError> {
+) -> Result<Json<RuleTrials>, ApiError> {
     let text = read(request.rule)?;
     rules::validate(&text).map_err(refused)?;
     let docs = app.docs().await?;
-    let items = app.with_snapshot(&docs, |s| rules::tried(&text, s).0.iter().map(shown).collect());
-    Ok(Json(List::whole(items)))
+    // It plans twice for each of them, with the world at hand: as few at once as walks along the audit log.
+    let _room = limits.walk()?;
+    Ok(Json(app.with_snapshot(&docs, |s| {
+        let (tried, left_out) = rules::tried(&text, s);
+        RuleTrials { items: tried.iter().map(shown).collect(), next: None, left_out: number(left_out) }
+    })))
 }
 
 fn shown(tried: &Tried<'_>) -> RuleTrial {

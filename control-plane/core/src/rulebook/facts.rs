@@ -7,9 +7,6 @@ use cel::objects::Key;
 use cel::{Context, Env, Value};
 use nimbus_protocol::action::Body;
 
-use crate::model::{Incident, ObjectRef};
-use crate::snapshot::Snapshot;
-
 /// What a fact is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fact {
@@ -40,20 +37,20 @@ pub const ALL: &[(&str, &str, Fact, &str)] = &[
     ("cluster", "name", Fact::Text, "the cluster or host"),
     ("finding", "kind", Fact::Text, "the kind of the incident, such as volume_near_full"),
     ("finding", "severity", Fact::Text, "critical, warning or info"),
-    ("history", "attempts", Fact::Number, "jobs that took effect for this incident so far"),
+    ("history", "attempts", Fact::Number, "jobs for this incident so far that count as attempts"),
     ("history", "open_minutes", Fact::Number, "for how long the incident has been open"),
     ("history", "returns", Fact::Number, "how often it came back after all was well"),
     (
         "object",
         "kind",
         Fact::Text,
-        "the kind of the object, such as Pod, PersistentVolumeClaim, File or Unit",
+        "the kind of the object that is acted on, such as Pod, PersistentVolumeClaim, File or Unit",
     ),
     (
         "object",
         "labels",
         Fact::Texts,
-        "the labels of the pod or node, or those that all pods of the workload have in common",
+        "the labels of the pod or node, or those of all pods of the workload; not known where these differ, and of other objects",
     ),
     ("object", "name", Fact::Text, "its name, or the path of a file"),
     ("object", "namespace", Fact::Text, "its namespace; empty for what has none"),
@@ -78,7 +75,7 @@ pub(super) fn listed() -> String {
 }
 
 /// The labels that a rule looks at.
-pub(crate) type Labels = BTreeMap<String, String>;
+pub type Labels = BTreeMap<String, String>;
 
 /// What is known of one incident and of what would be done about it. What is not known is absent.
 pub struct Facts {
@@ -87,30 +84,6 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Of this incident, where `action` would be done about it.
-    pub(crate) fn of(incident: &Incident, action: &Body, s: &Snapshot<'_>) -> Self {
-        let labels = labels(incident, s);
-        let mut values = Values::default();
-        let kind = action.kind();
-        values.text("action", "kind", kind.as_str());
-        values.figures(action);
-        values.text("cluster", "name", &incident.cluster);
-        values.text("finding", "kind", incident.kind.as_str());
-        values.text("finding", "severity", incident.severity.as_str());
-        values.number("history", "attempts", u64::from(incident.attempts));
-        let open = s.now.duration_since(incident.created_at).as_secs().max(0) / 60;
-        values.number("history", "open_minutes", open.unsigned_abs());
-        values.number("history", "returns", u64::from(incident.returns));
-        values.text("object", "kind", incident.object.kind());
-        values.text("object", "name", incident.object.name());
-        values.text("object", "namespace", incident.object.namespace());
-        if let Some(workload) = &incident.workload {
-            values.text("workload", "kind", &workload.object().kind);
-            values.text("workload", "name", &workload.object().name);
-        }
-        values.with(labels)
-    }
-
     /// The labels; `None`: not known.
     pub(crate) const fn labels(&self) -> Option<&Labels> {
         self.labels.as_ref()
@@ -124,11 +97,11 @@ impl Facts {
 
 /// The values of facts, as they are put together.
 #[derive(Default)]
-struct Values(BTreeMap<&'static str, HashMap<Key, Value>>);
+pub(crate) struct Values(BTreeMap<&'static str, HashMap<Key, Value>>);
 
 impl Values {
     /// Sizes and revisions, of the actions that have some.
-    fn figures(&mut self, action: &Body) {
+    pub(crate) fn figures(&mut self, action: &Body) {
         const MI: u64 = 1 << 20;
         let sizes = match action {
             Body::ExpandVolume(action) => Some((action.from_bytes, action.to_bytes)),
@@ -155,19 +128,19 @@ impl Values {
         self.0.entry(of).or_default().insert(Key::from(name), value);
     }
 
-    fn text(&mut self, of: &'static str, name: &str, text: &str) {
+    pub(crate) fn text(&mut self, of: &'static str, name: &str, text: &str) {
         self.put(of, name, text.into());
     }
 
     /// A number that does not fit is not known.
-    fn number(&mut self, of: &'static str, name: &str, number: u64) {
+    pub(crate) fn number(&mut self, of: &'static str, name: &str, number: u64) {
         if let Ok(number) = i64::try_from(number) {
             self.put(of, name, number.into());
         }
     }
 
     /// The facts, with these labels.
-    fn with(mut self, labels: Option<Labels>) -> Facts {
+    pub(crate) fn with(mut self, labels: Option<Labels>) -> Facts {
         static ENV: OnceLock<Arc<Env>> = OnceLock::new();
         if let Some(labels) = &labels {
             let labels: HashMap<String, String> = labels.clone().into_iter().collect();
@@ -185,30 +158,9 @@ impl Values {
     }
 }
 
-/// The labels of a pod or a node, or what all pods of the workload have in common; `None`: not known, as of a claim or a file.
-fn labels(incident: &Incident, s: &Snapshot<'_>) -> Option<Labels> {
-    let inventory = s.inventory(&incident.scope)?;
-    let owned = |labels: &[(String, String)]| labels.iter().cloned().collect::<Labels>();
-    if let ObjectRef::Kubernetes(object) = &incident.object {
-        if let Some(pod) = inventory.pods.get(&object.uid) {
-            return pod.labels().map(owned);
-        }
-        if let Some(node) = inventory.nodes.get(&object.uid) {
-            return node.facts.as_ref().map(|facts| owned(&facts.labels));
-        }
-    }
-    let mut pods = inventory.pods_below(incident.workload.as_ref()?.uid());
-    let mut common = owned(pods.next()?.labels()?);
-    for pod in pods {
-        let labels = owned(pod.labels()?);
-        common.retain(|key, value| labels.get(key) == Some(value));
-    }
-    Some(common)
-}
-
 /// The facts of a sample, for tests of conditions.
 #[cfg(test)]
-pub(super) fn sample() -> Facts {
+pub(crate) fn sample() -> Facts {
     let mut values = Values::default();
     values.text("action", "kind", "expand_volume");
     values.number("action", "from_mib", 8_192);

@@ -1,7 +1,8 @@
 //! The rules that people set, each with its condition compiled once.
 
 use super::condition::Condition;
-use crate::model::{ActionKind, Rule, RuleRef, Versioned};
+use super::rule::Rule;
+use crate::model::{ActionKind, RuleRef, Versioned};
 
 /// Every rule that somebody set, in the order of their names.
 #[derive(Debug, Default)]
@@ -12,15 +13,19 @@ pub struct Book(Vec<Entry>);
 pub struct Entry {
     /// As it is stored.
     pub rule: Versioned<Rule>,
-    /// Its condition: `Ok(None)` where it has none, and an error where this build does not understand it, which is unknown and not no
-    /// condition.
+    /// Its condition: `Ok(None)` where it has none, and an error where this build does not understand it or another part of the rule,
+    /// which is unknown and not no condition.
     pub condition: Result<Option<Condition>, String>,
 }
 
 impl Entry {
     fn of(rule: Versioned<Rule>) -> Self {
         let text = &rule.doc.text.condition;
-        let condition = if text.is_empty() { Ok(None) } else { Condition::compile(text).map(Some) };
+        let condition = match &rule.doc.problem {
+            Some(problem) => Err(problem.clone()),
+            None if text.is_empty() => Ok(None),
+            None => Condition::compile(text).map(Some),
+        };
         Self { rule, condition }
     }
 

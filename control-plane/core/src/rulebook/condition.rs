@@ -12,6 +12,11 @@ use super::facts::{self, Fact, Facts};
 
 /// Longest condition, characters.
 pub const MAX_CONDITION: usize = 1_024;
+/// Most characters in it by which one part holds others. So deep it can be at most, in whatever shape: how deep a chain such as `1+1+1`
+/// is the parser does not bound.
+const MAX_OPERATORS: usize = 160;
+/// See [`MAX_OPERATORS`].
+const OPERATORS: &str = "+-*/%<>=!&|?.[({";
 
 /// A condition that was compiled.
 #[derive(Debug)]
@@ -50,6 +55,12 @@ impl Condition {
         if length > MAX_CONDITION {
             return Err(format!("expected at most {MAX_CONDITION} characters, found {length}"));
         }
+        let operators = text.chars().filter(|c| OPERATORS.contains(*c)).count();
+        if operators > MAX_OPERATORS {
+            return Err(format!(
+                "expected at most {MAX_OPERATORS} of the characters {OPERATORS}, found {operators}: make two rules of it"
+            ));
+        }
         let program = Program::compile(text).map_err(|errors| {
             let first = errors.errors.first();
             let place = first.map_or_else(String::new, |error| {
@@ -73,9 +84,6 @@ impl Condition {
             Ok(Value::Bool(holds)) => Ok(holds),
             Ok(_) => Err("it is neither true nor false".to_owned()),
             Err(ExecutionError::NoSuchKey(name)) => Err(format!("{name:?} is not known")),
-            Err(ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_)) => {
-                Err("it divides by zero".to_owned())
-            }
             // Its words may quote what comes from a cluster.
             Err(_) => Err("it cannot be worked out".to_owned()),
         }
@@ -188,9 +196,8 @@ fn call_type(part: &IdedExpr, call: &CallExpr) -> Result<Type, Wrong> {
         (op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS, None, args) => {
             same(args, part, &[Type::Number, Type::Text]).map(|_| Type::Truth)
         }
-        (op::ADD | op::SUBSTRACT | op::MULTIPLY | op::DIVIDE | op::MODULO, None, args) => {
-            same(args, part, &[Type::Number])
-        }
+        // Neither division nor remainder: by them a condition could flip every minute.
+        (op::ADD | op::SUBSTRACT | op::MULTIPLY, None, args) => same(args, part, &[Type::Number]),
         (op::NEGATE, None, [arg]) => expect(arg, &Type::Number).map(|()| Type::Number),
         (op::CONDITIONAL, None, [condition, rest @ ..]) => {
             expect(condition, &Type::Truth)?;
