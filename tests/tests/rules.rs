@@ -49,6 +49,15 @@ impl Site {
         .await
     }
 
+    async fn over(&self, incident: &Value) -> anyhow::Result<()> {
+        let path = format!("/incidents/{}", incident["id"].as_str().context("an id")?);
+        wait_for("the incident to be over", PATIENCE, || async {
+            let now = self.plane.get(&path).await?;
+            Ok(Seen::when((now["state"] == "resolved").then_some(()), now))
+        })
+        .await
+    }
+
     async fn put_back(&self, path: &Path) -> anyhow::Result<()> {
         wait_for(&format!("{} to be put back", path.display()), PATIENCE, || async {
             let now = std::fs::read_to_string(path)?;
@@ -153,8 +162,25 @@ async fn told() -> anyhow::Result<()> {
 
     site.says(&["autonomous", "rules", "delete", "configs"], DONE, "is deleted").await?;
     site.says(&["autonomous", "rules", "delete", "restore-file"], WRONG, "built in").await?;
-    std::fs::write(&conf, "port = 3\n")?;
-    site.incident_of(&conf, "waiting_approval").await?;
+    // The same answer three times, which helped each time, proposes a rule; accepted, it is as any other.
+    for port in 3..6 {
+        std::fs::write(&conf, format!("port = {port}\n"))?;
+        let asked = site.incident_of(&conf, "waiting_approval").await?;
+        let approval = asked["approval_id"].as_str().context("an approval")?.to_owned();
+        site.says(&["approve", &approval, "--yes"], DONE, "").await?;
+        site.put_back(&conf).await?;
+        site.over(&asked).await?;
+    }
+    let said =
+        site.says(&["autonomous", "rules", "proposals", "-o", "json"], DONE, "begin-restore-file-").await?;
+    let proposals: Value = serde_json::from_str(&said)?;
+    anyhow::ensure!(proposals["items"].as_array().map(Vec::len) == Some(1), "{proposals}");
+    anyhow::ensure!(proposals["items"][0]["evidence"].as_array().map(Vec::len) == Some(3), "{proposals}");
+    let id = proposals["items"][0]["id"].as_str().context("an id")?;
+    site.says(&["autonomous", "rules", "accept", "begin-nothing"], NOT_FOUND, "").await?;
+    site.says(&["autonomous", "rules", "accept", id], DONE, "is set as version 1").await?;
+    site.says(&["autonomous", "rules", "proposals"], DONE, "No rules are proposed").await?;
+    site.says(&["autonomous", "rules", "show", id], DONE, "app.conf").await?;
     assert_eq!(site.plane.get("/audit/verify").await?["valid"], true);
     Ok(())
 }

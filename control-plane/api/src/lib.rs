@@ -66,7 +66,9 @@ pub use request::{
     DriftFixRequest, EnableRequest, JoinTokenRequest, PauseRequest, RemoveRequest, ReviewRequest,
     RevokeRequest, SilenceRequest,
 };
-pub use rule::{RuleDetail, RuleRequest, RuleText, RuleTrial, RuleTrials, RuleWindow};
+pub use rule::{
+    RuleDetail, RuleEvidence, RuleProposal, RuleRequest, RuleText, RuleTrial, RuleTrials, RuleWindow,
+};
 pub use status::{
     AgentCounts, AgentProblems, BoundReached, ClusterHealth, ControlPlaneReplica, IncidentCounts, Started,
     Status, StorageStatus, Version,

@@ -150,3 +150,34 @@ pub struct RuleTrial {
     /// Why nothing is done then; empty where something is.
     pub reason: String,
 }
+
+/// A rule that people's answers speak for. It changes nothing until a person sets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RuleProposal {
+    /// The same while it is proposed for the same.
+    pub id: String,
+    /// When the newest of the answers was given.
+    pub created_at: Timestamp,
+    /// What the rule would do: begin it without asking, or leave it and ask nobody.
+    #[schema(value_type = words::ProposedRule)]
+    pub kind: String,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// The rule, as it can be set.
+    pub rule: RuleText,
+    /// The answers that speak for it, the newest first, ten at most.
+    pub evidence: Vec<RuleEvidence>,
+}
+
+/// An answer that speaks for a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RuleEvidence {
+    /// The approval: `apr_…`
+    pub approval_id: String,
+    /// Who answered.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// What the answer was about, and what became of it.
+    pub text: String,
+}

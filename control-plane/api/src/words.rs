@@ -100,6 +100,8 @@ words! {
     RuleState = &["automatic", "approval", "recommend", "off"];
     /// Is a rule for an incident? `no_plan`: its remedy cannot help there, so that no rule is asked.
     RuleFit = &["yes", "no", "unknown", "no_plan"];
+    /// What a rule that is proposed would do.
+    ProposedRule = &["begin", "leave"];
     /// What becomes of an incident by the rules.
     RuleOutcome = &["begins", "asks", "nothing"];
     /// Outside of the windows for it nothing is begun; in a blackout nothing is.

@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 
 use crate::calendar::{Reading, Stand, stand};
-use crate::model::{ActionKind, Consent, Incident, IncidentKind, Intended, RuleRef, Versioned};
+use crate::model::{ActionKind, Consent, Incident, Intended, RuleRef};
 use crate::rulebook::{Entry, Facts, RuleText, name_of};
 use crate::snapshot::Snapshot;
 
@@ -112,16 +112,6 @@ fn word(text: &RuleText, s: &Snapshot<'_>) -> Word {
     }
 }
 
-/// So many files of a host that differ at once are one event, such as an upgrade of its packages, and a person's to look at.
-fn differs_in_many(incident: &Incident, s: &Snapshot<'_>) -> Option<String> {
-    let is_one = |other: &&Versioned<Incident>| {
-        other.doc.kind == IncidentKind::FileDrift && other.doc.scope == incident.scope && other.doc.is_open()
-    };
-    let most = usize::try_from(s.settings.storm.incidents).unwrap_or(usize::MAX);
-    let many = incident.kind == IncidentKind::FileDrift && s.incidents.iter().filter(is_one).count() >= most;
-    many.then(|| format!("{most} files or more of {} differ at once", incident.cluster))
-}
-
 /// Why a person is asked whatever the rules say: one denied something for this incident, so many files differ at once, or an agent does on
 /// a rule's word, where its own rules ask for a person's, only what its policy names.
 fn wants_a_person(
@@ -133,8 +123,8 @@ fn wants_a_person(
     if incident.denied_digest.is_some() {
         return Some("a person denied what was planned for this incident before".to_owned());
     }
-    if let Some(why) = differs_in_many(incident, s) {
-        return Some(why);
+    if incident.of_many {
+        return Some(format!("many files of {} differed at once, as after an upgrade", incident.cluster));
     }
     match consent {
         Consent::Rule => return None,
@@ -179,14 +169,11 @@ impl Case {
         if !text.namespaces.is_empty() && !text.namespaces.contains(&self.namespace) {
             return Fit::No(format!("its namespaces are {}", several(&text.namespaces)));
         }
-        if !text.labels.is_empty() {
-            let Some(labels) = self.facts.labels() else {
-                return Fit::Unknown("the labels of the object are not told".to_owned());
-            };
-            if let Some((key, value)) =
-                text.labels.iter().find(|(key, value)| labels.get(*key) != Some(value))
-            {
-                return Fit::No(format!("the object has no label {key}={value}"));
+        for (key, value) in &text.labels {
+            match self.facts.label(key) {
+                Some(found) if found == Some(value.as_str()) => {}
+                Some(_) => return Fit::No(format!("the object has no label {key}={value}")),
+                None => return Fit::Unknown(format!("label {key} of the object is not known")),
             }
         }
         match &entry.condition {

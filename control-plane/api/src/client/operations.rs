@@ -9,8 +9,8 @@ use crate::{
     HistoryQuery, Incident, IncidentDetail, IncidentQuery, Investigation, Job, JobDetail, JobQuery,
     JoinToken, JoinTokenItem, JoinTokenQuery, JoinTokenRequest, List, Node, NodeDetail, NodeDrain, NodeQuery,
     PageQuery, Pause, PauseRequest, Period, Plan, RemoveRequest, RemovedCluster, ReviewRequest,
-    RevokeRequest, Rule, RuleDetail, RuleRequest, RuleTrials, SilenceRequest, Started, Status, Version,
-    Whoami,
+    RevokeRequest, Rule, RuleDetail, RuleProposal, RuleRequest, RuleTrials, SilenceRequest, Started, Status,
+    Version, Whoami,
 };
 
 /// For paths that take no parameters.
@@ -107,6 +107,8 @@ operations! {
     post set_rule(request: &RuleRequest) ["autonomous", "rules"] request -> RuleDetail;
     /// Takes a rule away.
     delete delete_rule(name: &str, query: &DryRunQuery) ["autonomous", "rules", name] query -> RuleDetail;
+    /// The rules that people's answers speak for.
+    get rule_proposals() ["autonomous", "rule-proposals"] NONE -> List<RuleProposal>;
     /// What a rule would do about the incidents that are open now.
     post try_rule(request: &RuleRequest) ["autonomous", "rule-trials"] request -> RuleTrials;
     /// The windows and blackouts of the settings.

@@ -46,7 +46,7 @@ enum Sub {
         #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
         reason: String,
     },
-    /// Ask again for approval of what was denied
+    /// Take a denial back: what was denied is asked for again, or begun where a rule lets it
     Ask {
         /// Its id, or the start of it
         id: String,

@@ -33,6 +33,14 @@ pub(super) enum RulesSub {
         #[arg(value_name = "NAME")]
         name: String,
     },
+    /// The rules that people's answers speak for, with the evidence; they change nothing
+    Proposals,
+    /// Set a rule that is proposed
+    Accept {
+        /// The proposal's id, as the list has it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
     /// Try a rule on the incidents that are open now; nothing is written
     Test(File),
 }
@@ -59,6 +67,20 @@ pub(super) async fn run(context: &Context, client: &Client, command: RulesSub) -
         RulesSub::Set(file) => {
             let request = RuleRequest { rule: read(&file.file)?, dry_run };
             let answer = client.set_rule(&request).await?;
+            context.show(&answer, |view, rule| view::rules::set(view, rule, dry_run))?;
+        }
+        RulesSub::Proposals => {
+            let answer = client.rule_proposals().await?;
+            context.show(&answer, view::rules::proposals)?;
+        }
+        RulesSub::Accept { id } => {
+            let proposed = client.rule_proposals().await?.typed.items;
+            let rule = proposed.into_iter().find(|proposal| proposal.id == id).map(|proposal| proposal.rule);
+            let rule = rule.ok_or_else(|| {
+                Failure::not_found(format!("no rule is proposed under {id}"))
+                    .next("`nimbus autonomous rules proposals` lists those that are")
+            })?;
+            let answer = client.set_rule(&RuleRequest { rule, dry_run }).await?;
             context.show(&answer, |view, rule| view::rules::set(view, rule, dry_run))?;
         }
         RulesSub::Delete { name } => {

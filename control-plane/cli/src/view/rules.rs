@@ -1,6 +1,6 @@
 //! The views of one rule, and of what it would do.
 
-use nimbus_api::{RuleDetail, RuleTrials};
+use nimbus_api::{List, RuleDetail, RuleProposal, RuleTrials};
 
 use super::layout::Layout;
 use super::{View, count};
@@ -113,6 +113,34 @@ pub fn tried(view: &View, page: &RuleTrials) -> String {
     format!("{}\n{would} would be treated differently.{left_out}\n", table.render(&view.theme, view.width))
 }
 
+/// The rules that are proposed.
+pub fn proposals(view: &View, page: &List<RuleProposal>) -> String {
+    if page.items.is_empty() {
+        return view
+            .nothing("No rules are proposed: nobody gave the same answer for the same three times lately.");
+    }
+    let theme = &view.theme;
+    let mut layout = Layout::new(view);
+    for item in &page.items {
+        let how = match item.kind.as_str() {
+            "begin" => "begin it without asking",
+            "leave" => "leave it, and ask nobody",
+            other => other,
+        };
+        layout.gap().line(&format!("{}  {}", theme.heading(&item.id), theme.paint(Tone::Quiet, how)));
+        layout.paragraph(&item.reason);
+        layout.fact("rule", &item.rule.name).fact("condition", &item.rule.condition);
+        for answer in &item.evidence {
+            layout.event(&view.clock.full(answer.at), &format!("{}, {}", answer.by, answer.text));
+        }
+        layout.command(&format!("nimbus autonomous rules accept {}", item.id));
+    }
+    layout.gap().paragraph(
+        "They change nothing until somebody accepts one; what was accepted is deleted as any rule.",
+    );
+    layout.end()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -147,6 +175,21 @@ mod tests {
         insta::assert_snapshot!("rule_shown", shown(&view(80), &rule));
         insta::assert_snapshot!("rule_set", set(&view(80), &rule, false));
         insta::assert_snapshot!("rule_deleted", deleted(&view(80), &rule, true));
+    }
+
+    #[test]
+    fn a_proposal_tells_what_speaks_for_it() {
+        let answer = |at: &str, by: &str| json!({"approval_id": "apr_1", "by": by, "at": at, "text": "approved: expand the volume of shop/data-0 from 8Gi to 12Gi; its job succeeded"});
+        let mut rule = detail()["rule"].clone();
+        rule["name"] = json!("begin-expand-volume-0123456789ab");
+        let page: List<RuleProposal> = read(json!({"items": [{
+            "id": "begin-expand-volume-0123456789ab", "created_at": "2026-11-30T10:00:00Z", "kind": "begin",
+            "reason": "expand_volume on PersistentVolumeClaim shop/data-0 in prod was approved 2 times within 30 days and helped each time; nobody denied it",
+            "rule": rule, "evidence": [answer("2026-11-30T10:00:00Z", "ann"), answer("2026-11-20T10:00:00Z", "bob")],
+        }], "next": null}));
+        insta::assert_snapshot!("rule_proposals", proposals(&view(80), &page));
+        let none: List<RuleProposal> = read(json!({"items": [], "next": null}));
+        assert!(proposals(&view(80), &none).contains("No rules are proposed"));
     }
 
     #[test]

@@ -5,10 +5,11 @@
 
 use jiff::Timestamp;
 use nimbus_protocol::action::Body;
+use nimbus_protocol::v1;
 
 use super::meant::all_places_of;
 use super::{Authority, Violations, calendar, require};
-use crate::model::{Intended, Plan};
+use crate::model::{Incident, Intended, Plan};
 use crate::rulebook::{Entry, Facts};
 use crate::snapshot::Snapshot;
 
@@ -44,7 +45,10 @@ pub(super) fn require_rule(
     require(found, 12, plan.needs_approval || incident.denied_digest.is_none(), || {
         "a person denied what was planned for its incident before, and nobody is asked".to_owned()
     });
-    require_few_files(found, plan, action, snapshot);
+    require_few_files(found, plan, incident, action, snapshot);
+    require(found, 3, is_about(action, plan), || {
+        format!("the plan is about {}, and its action about another object", plan.object)
+    });
     let word = action.kind().as_str();
     let instead_of_built_in = word.replace('_', "-");
     let of_action = || snapshot.rules.entries().iter().filter(|entry| entry.rule.doc.text.action == word);
@@ -89,8 +93,14 @@ pub(super) fn require_rule(
     }
 }
 
-/// Invariant 6, on hosts: of so many files that differ at once none is put back unasked.
-fn require_few_files(found: &mut Violations, plan: &Plan, action: &Body, snapshot: &Snapshot<'_>) {
+/// Invariant 6, on hosts: of so many files that differ at once none is put back unasked, nor one that was among so many.
+fn require_few_files(
+    found: &mut Violations,
+    plan: &Plan,
+    incident: &Incident,
+    action: &Body,
+    snapshot: &Snapshot<'_>,
+) {
     if plan.needs_approval || !matches!(action, Body::RestoreFile(_)) {
         return;
     }
@@ -100,9 +110,26 @@ fn require_few_files(found: &mut Violations, plan: &Plan, action: &Body, snapsho
         });
     let most = u64::from(snapshot.settings.storm.incidents);
     let count = u64::try_from(open.count()).unwrap_or(u64::MAX);
-    require(found, 6, count < most, || {
-        format!("{count} files of the host differ at once, and nobody is asked")
+    require(found, 6, count < most && !incident.of_many, || {
+        format!("many files of the host differ at once ({count} do now), and nobody is asked")
     });
+}
+
+/// Is what the rules are asked about the object that the action changes?
+fn is_about(action: &Body, plan: &Plan) -> bool {
+    let uid = |target: &Option<v1::Target>| target.as_ref().map(|target| target.uid.clone());
+    let own = match action {
+        Body::RestartPod(action) => uid(&action.pod),
+        Body::RollbackDeployment(action) => uid(&action.deployment),
+        Body::RaiseMemoryLimit(action) => uid(&action.deployment),
+        Body::ExpandVolume(action) => uid(&action.claim),
+        Body::UncordonNode(action) => uid(&action.node),
+        Body::RestoreFile(action) => Some(action.path.clone()),
+        Body::AcceptBaseline(action) => Some(action.path.clone()),
+        Body::WithdrawBaseline(action) => Some(action.path.clone()),
+        Body::RestartUnit(action) => Some(action.unit.clone()),
+    };
+    own.as_deref() == Some(plan.object.identity())
 }
 
 /// What the rules are asked about.
@@ -121,13 +148,11 @@ fn says(entry: &Entry, case: &Case<'_>) -> Says {
     if !there || !in_namespace {
         return Says::Nothing;
     }
-    match case.facts.labels() {
-        _ if text.labels.is_empty() => {}
-        None => return Says::Ask,
-        Some(known) => {
-            if text.labels.iter().any(|(key, value)| known.get(key) != Some(value)) {
-                return Says::Nothing;
-            }
+    for (key, value) in &text.labels {
+        match case.facts.label(key) {
+            None => return Says::Ask,
+            Some(found) if found != Some(value.as_str()) => return Says::Nothing,
+            Some(_) => {}
         }
     }
     let holds = match &entry.condition {

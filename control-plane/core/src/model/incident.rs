@@ -183,6 +183,10 @@ pub struct Incident {
     /// What is known of the eviction that was refused last.
     #[serde(default)]
     pub refused_eviction: Option<RefusedEviction>,
+    /// A file that differed when so many of its host did that a person decides on each of them. It stays so while the incident is open,
+    /// however many are dealt with meanwhile.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_many: bool,
     /// Its story, oldest first, at most [`MAX_HISTORY`].
     pub history: Vec<HistoryEntry>,
 }
@@ -229,6 +233,7 @@ impl Incident {
             asked_again: None,
             refused: None,
             refused_eviction: None,
+            of_many: false,
             history: Vec::new(),
         }
     }

@@ -81,7 +81,12 @@ pub(super) fn put_in_force(
 pub fn ask_again(incident: &Versioned<Incident>, by: &str, now: Timestamp) -> Result<ChangeSet, DecideError> {
     let doc = &incident.doc;
     let answered = doc.denied_digest.is_some() || doc.failed_digest.is_some();
-    if doc.state != IncidentState::Escalated || !answered {
+    let idle = match doc.state {
+        // In the first two something else is planned since.
+        IncidentState::Open | IncidentState::WaitingApproval | IncidentState::Escalated => true,
+        IncidentState::Remediating | IncidentState::Resolved | IncidentState::Silenced => false,
+    };
+    if !idle || !answered {
         return Err(DecideError::NotDenied { incident: doc.id, state: doc.state });
     }
     let mut record = Record::new(now);

@@ -4,6 +4,8 @@
 //! Level-triggered: each pass derives where an incident stands from its documents and the world, and writes only
 //! what differs. A plan in force is kept while it is still the same plan (same digest); with it its approval.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ids::{ApprovalId, IdSource, PlanId};
 
@@ -13,7 +15,9 @@ use super::record::{Record, transition};
 use super::{budgets, refusal, storms};
 use crate::approval::{self, SUPERSEDED};
 use crate::check::Checker;
-use crate::model::{Approval, ChangeSet, Incident, IncidentKind, IncidentState, Mode, Plan, Versioned};
+use crate::model::{
+    Approval, ChangeSet, Incident, IncidentKind, IncidentState, Mode, Plan, Scope, Versioned,
+};
 use crate::remedies::{self, NIMBUS, Proposal};
 use crate::safety::{self, Blocked};
 use crate::settings::later;
@@ -35,6 +39,7 @@ pub fn plans(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Change
     // In the order of dispatch: whoever takes the room that is left says so, and the others that they wait.
     let mut incidents: Vec<&Versioned<Incident>> = s.incidents.iter().collect();
     incidents.sort_by_key(|incident| safety::turn(&incident.doc));
+    let many = many_files(s);
     for incident in incidents {
         let doc = &incident.doc;
         let left_alone = match doc.state {
@@ -60,6 +65,7 @@ pub fn plans(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Change
             after: doc.clone(),
             made: None,
         };
+        pass.after.of_many |= doc.kind == IncidentKind::FileDrift && many.contains(&doc.scope);
         pass.run(ids);
         let (after, made) = (pass.after, pass.made);
         let at_work = matches!(after.state, IncidentState::Open | IncidentState::WaitingApproval);
@@ -71,6 +77,18 @@ pub fn plans(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Change
         record.incident(incident, after);
     }
     record.changes
+}
+
+/// The hosts of which so many files differ at once that it is one event, such as an upgrade of packages, and a person's to look at.
+fn many_files(s: &Snapshot<'_>) -> BTreeSet<Scope> {
+    let mut counts: BTreeMap<&Scope, u32> = BTreeMap::new();
+    for incident in s.incidents.iter().map(|incident| &incident.doc) {
+        if incident.kind == IncidentKind::FileDrift && incident.is_open() {
+            *counts.entry(&incident.scope).or_default() += 1;
+        }
+    }
+    let most = s.settings.storm.incidents;
+    counts.into_iter().filter(|(_, count)| *count >= most).map(|(scope, _)| scope.clone()).collect()
 }
 
 /// One incident's pass.
@@ -136,12 +154,17 @@ impl<'p> Pass<'p, '_> {
         }
     }
 
-    /// What came in between (an order of a person, a silence) is over, and what Nimbus would do was denied before that: a person goes on.
+    /// What came in between (an order of a person, a silence, another state of the object) is over, and what Nimbus would do was denied
+    /// before that: a person goes on.
     fn stays_answered(&mut self, candidate: &Plan) {
-        let over = self.after.plan_id.is_none() && self.after.state != IncidentState::Escalated;
-        let denied = self.after.denied_digest.as_ref();
-        if over && denied.is_some_and(|digest| candidate.is_answered_by(digest)) {
-            let reason = "what Nimbus would do was denied before; `nimbus incidents ask` asks for it again";
+        if !self.after.denied_digest.as_ref().is_some_and(|digest| candidate.is_answered_by(digest)) {
+            return;
+        }
+        let reason = "what Nimbus would do was denied before; `nimbus incidents ask` asks for it again";
+        if self.plan().is_some_and(|plan| !candidate.is_answered_by(&plan.digest)) {
+            self.drop_plan(reason);
+        }
+        if self.after.plan_id.is_none() && self.after.state != IncidentState::Escalated {
             self.escalate(reason);
         }
     }
@@ -181,7 +204,7 @@ impl<'p> Pass<'p, '_> {
             return plan.clone();
         }
         // A person's word for the same is not thrown away because a rule would do now.
-        if let Some(plan) = self.plan().filter(|plan| self.has_a_word(plan, &candidate)) {
+        if let Some(plan) = self.plan().filter(|plan| self.is_approved(plan, &candidate)) {
             return plan.clone();
         }
         // Asked for again after a refusal, it is the plan that it was, and no decision anew.
@@ -211,8 +234,8 @@ impl<'p> Pass<'p, '_> {
         candidate
     }
 
-    /// Does the plan ask for what the candidate would do unasked, and did somebody say a word to it that stands?
-    fn has_a_word(&self, plan: &Plan, candidate: &Plan) -> bool {
+    /// Does the plan ask for what the candidate would do unasked, and did somebody approve it?
+    fn is_approved(&self, plan: &Plan, candidate: &Plan) -> bool {
         plan.needs_approval
             && !candidate.needs_approval
             && candidate.is_answered_by(&plan.digest)

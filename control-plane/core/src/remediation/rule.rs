@@ -51,5 +51,9 @@ pub fn delete_rule(rule: &Versioned<Rule>, by: &str, now: Timestamp) -> ChangeSe
 fn words(rule: &Rule) -> String {
     // A rule is texts, numbers and lists of them.
     let text = serde_json::to_string(&rule.text).unwrap_or_else(|error| error.to_string());
-    format!("version {}: {text}", rule.version)
+    let problem = rule
+        .problem
+        .as_ref()
+        .map_or_else(String::new, |why| format!(" (not all of it is understood: {why})"));
+    format!("version {}: {text}{problem}", rule.version)
 }

@@ -55,10 +55,10 @@ impl Condition {
         if length > MAX_CONDITION {
             return Err(format!("expected at most {MAX_CONDITION} characters, found {length}"));
         }
-        let operators = text.chars().filter(|c| OPERATORS.contains(*c)).count();
+        let operators = text.chars().filter(|c| OPERATORS.contains(*c)).count() + text.matches("in").count();
         if operators > MAX_OPERATORS {
             return Err(format!(
-                "expected at most {MAX_OPERATORS} of the characters {OPERATORS}, found {operators}: make two rules of it"
+                "expected at most {MAX_OPERATORS} of the characters {OPERATORS} and of `in`, found {operators}: make two rules of it"
             ));
         }
         let program = Program::compile(text).map_err(|errors| {
@@ -83,7 +83,7 @@ impl Condition {
         match self.0.execute(facts.context()) {
             Ok(Value::Bool(holds)) => Ok(holds),
             Ok(_) => Err("it is neither true nor false".to_owned()),
-            Err(ExecutionError::NoSuchKey(name)) => Err(format!("{name:?} is not known")),
+            Err(ExecutionError::NoSuchKey(name)) => Err(format!("{:?} is not known", one_line(&name))),
             // Its words may quote what comes from a cluster.
             Err(_) => Err("it cannot be worked out".to_owned()),
         }
@@ -101,7 +101,7 @@ fn place(program: &Program, text: &str, part: u64) -> String {
 
 fn one_line(text: &str) -> String {
     let flat: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    flat.chars().take(200).collect()
+    flat.chars().take(80).collect()
 }
 
 fn wrong<T>(part: &IdedExpr, text: impl Into<String>) -> Result<T, Wrong> {

@@ -1,6 +1,6 @@
 //! The facts that the condition of a rule may name: of an incident, its object, its past, and what would be done about it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use cel::objects::Key;
@@ -80,13 +80,36 @@ pub type Labels = BTreeMap<String, String>;
 /// What is known of one incident and of what would be done about it. What is not known is absent.
 pub struct Facts {
     context: Context<'static, 'static>,
-    labels: Option<Labels>,
+    labels: Known,
 }
 
+/// What is known of labels.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Known {
+    /// Of one object all of them, of several those in which they agree; `None`: none is known.
+    pub(crate) labels: Option<Labels>,
+    /// The keys in which several objects do not agree, so that the label is not known.
+    pub(crate) differing: BTreeSet<String>,
+}
+
+/// Labels by which controllers tell the pods of one workload apart, its revisions and its members: no rule may look at them.
+pub(crate) const OF_CONTROLLERS: [&str; 5] = [
+    "pod-template-hash",
+    "controller-revision-hash",
+    "pod-template-generation",
+    "statefulset.kubernetes.io/pod-name",
+    "apps.kubernetes.io/pod-index",
+];
+
 impl Facts {
-    /// The labels; `None`: not known.
-    pub(crate) const fn labels(&self) -> Option<&Labels> {
-        self.labels.as_ref()
+    /// The label of this key: `None` where it is not known, `Some(None)` where there is none.
+    #[allow(clippy::option_option, reason = "what is not known is not what is not there")]
+    pub(crate) fn label(&self, key: &str) -> Option<Option<&str>> {
+        if self.labels.differing.contains(key) {
+            return None;
+        }
+        let labels = self.labels.labels.as_ref()?;
+        Some(labels.get(key).map(String::as_str))
     }
 
     /// What a condition is evaluated in.
@@ -140,9 +163,10 @@ impl Values {
     }
 
     /// The facts, with these labels.
-    pub(crate) fn with(mut self, labels: Option<Labels>) -> Facts {
+    pub(crate) fn with(mut self, labels: Known) -> Facts {
         static ENV: OnceLock<Arc<Env>> = OnceLock::new();
-        if let Some(labels) = &labels {
+        // A condition may ask whether there is a label: where some are not known, none is told.
+        if let Some(labels) = labels.labels.as_ref().filter(|_| labels.differing.is_empty()) {
             let labels: HashMap<String, String> = labels.clone().into_iter().collect();
             self.put("object", "labels", labels.into());
         }
@@ -174,5 +198,5 @@ pub(crate) fn sample() -> Facts {
     values.text("object", "kind", "PersistentVolumeClaim");
     values.text("object", "name", "data-0");
     values.text("object", "namespace", "shop");
-    values.with(Some(Labels::from([("team".into(), "data".into())])))
+    values.with(Known { labels: Some(Labels::from([("team".into(), "data".into())])), ..Known::default() })
 }

@@ -5,10 +5,14 @@
 
 pub mod built_in;
 #[cfg(test)]
+mod proposal_tests;
+mod proposals;
+#[cfg(test)]
 mod tests;
 mod text;
 mod trial;
 
+pub use proposals::{Answered, Evidence, LEAST_ANSWERS, MEMORY, Proposed, RuleProposal, proposals};
 pub use text::{MAX_LABELS, MAX_PLACES, MAX_RULES, MAX_WINDOWS, WrongRule, narrower, validate};
 pub use trial::{MOST_TRIED, Outcome, Tried, tried};
 

@@ -91,6 +91,8 @@ fn a_condition_of_any_depth_is_taken_or_refused_and_never_ends_the_program() {
         for text in [
             format!("1{} == 1", "+1".repeat(157)),
             format!("true{}", "==true".repeat(79)),
+            format!("''{}", "in''".repeat(160)),
+            format!("''{}", "in''".repeat(250)),
             format!("object{} == ''", ".x".repeat(155)),
             format!("{}true", "!".repeat(160)),
             format!("1{} == 1", "+1".repeat(509)),

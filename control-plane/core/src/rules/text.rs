@@ -3,6 +3,7 @@
 use super::built_in;
 use crate::model::{ActionKind, Agent, Mode, Scope};
 use crate::remedies::{self, Consent, Place};
+use crate::rulebook::facts::OF_CONTROLLERS;
 use crate::rulebook::{Condition, RuleText, action_of};
 use crate::settings::calendar;
 use crate::snapshot::Snapshot;
@@ -21,6 +22,9 @@ const MAX_NAME: usize = 63;
 const MAX_PLACE: usize = 253;
 /// Longest key of a label, with its prefix, characters.
 const MAX_KEY: usize = 317;
+
+/// Most agents that are named as letting less go.
+const MOST_NARROWER: usize = 20;
 
 /// What is wrong with a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +77,13 @@ pub fn validate(text: &RuleText) -> Result<(), WrongRule> {
         |(key, value): &(&String, &String)| key.is_empty() || odd(key, MAX_KEY) || odd(value, MAX_NAME);
     if let Some((key, _)) = text.labels.iter().find(wrong_label) {
         return Err(wrong("labels", "labels as Kubernetes has them", format!("{:?}", cut(key))));
+    }
+    let of_controllers = OF_CONTROLLERS.into_iter().find(|key| text.labels.contains_key(*key));
+    if let Some(key) = of_controllers {
+        return Err(wrong("labels", "labels that people give: by others controllers tell pods apart", key));
+    }
+    if let Some(key) = OF_CONTROLLERS.into_iter().find(|key| text.condition.contains(key)) {
+        return Err(wrong("condition", "no label by which controllers tell pods apart", key));
     }
     if !text.condition.is_empty() {
         Condition::compile(&text.condition).map_err(|why| wrong("condition", "a condition", why))?;
@@ -155,6 +166,11 @@ pub fn narrower(text: &RuleText, s: &Snapshot<'_>) -> Result<Vec<String>, WrongR
             .filter(|name| !is_called(name, s))
             .map(|name| format!("no cluster and no host is called {name:?}")),
     );
+    if narrower.len() > MOST_NARROWER {
+        let more = narrower.len() - MOST_NARROWER;
+        narrower.truncate(MOST_NARROWER);
+        narrower.push(format!("and {more} more"));
+    }
     Ok(narrower)
 }
 

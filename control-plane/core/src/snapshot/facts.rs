@@ -1,20 +1,13 @@
 //! The facts that the conditions of rules may name, read from a snapshot.
 
+use std::collections::BTreeSet;
+
 use nimbus_protocol::kind::MOST_OF_A_NODE;
 
 use super::Snapshot;
 use crate::model::{Incident, Intended, ObjectRef};
-use crate::rulebook::facts::Values;
+use crate::rulebook::facts::{Known, OF_CONTROLLERS, Values};
 use crate::rulebook::{Facts, Labels};
-
-/// Labels by which controllers tell the pods of one workload apart, its revisions and its members: the others are what people give.
-const OF_CONTROLLERS: [&str; 5] = [
-    "pod-template-hash",
-    "controller-revision-hash",
-    "pod-template-generation",
-    "statefulset.kubernetes.io/pod-name",
-    "apps.kubernetes.io/pod-index",
-];
 
 impl Snapshot<'_> {
     /// Of this incident, where that is intended.
@@ -41,24 +34,41 @@ impl Snapshot<'_> {
     }
 }
 
-/// The labels of a pod or a node, or those of all pods of the workload where they agree in them; `None`: not known, as of a claim or a
-/// file, where not all are told, and where pods of one workload differ in what people give them.
-fn labels(incident: &Incident, intended: &Intended<'_>, s: &Snapshot<'_>) -> Option<Labels> {
-    let inventory = s.inventory(&incident.scope)?;
-    let given = |labels: &[(String, String)]| {
-        let of_people = |(key, _): &&(String, String)| !OF_CONTROLLERS.contains(&key.as_str());
-        labels.iter().filter(of_people).cloned().collect::<Labels>()
-    };
+/// The labels of a pod or a node, or those of all pods of the workload, without those of controllers. None is known of a claim or a file,
+/// where not all are told, and where no pod is there.
+fn labels(incident: &Incident, intended: &Intended<'_>, s: &Snapshot<'_>) -> Known {
+    let Some(inventory) = s.inventory(&incident.scope) else { return Known::default() };
+    let of_one =
+        |labels: Option<&[(String, String)]>| Known { labels: labels.map(given), ..Known::default() };
     if let ObjectRef::Kubernetes(object) = intended.object {
         if let Some(pod) = inventory.pods.get(&object.uid) {
-            return pod.labels().map(given);
+            return of_one(pod.labels());
         }
         if let Some(node) = inventory.nodes.get(&object.uid) {
             let facts = node.facts.as_ref().filter(|facts| facts.labels.len() < MOST_OF_A_NODE);
-            return facts.map(|facts| given(&facts.labels));
+            return of_one(facts.map(|facts| facts.labels.as_slice()));
         }
     }
-    let mut pods = inventory.pods_below(intended.workload?.uid());
-    let first = given(pods.next()?.labels()?);
-    pods.all(|pod| pod.labels().map(given).as_ref() == Some(&first)).then_some(first)
+    let Some(workload) = intended.workload else { return Known::default() };
+    let mut agreed: Option<Labels> = None;
+    let mut differing = BTreeSet::new();
+    for pod in inventory.pods_below(workload.uid()) {
+        let Some(labels) = pod.labels().map(given) else { return Known::default() };
+        let Some(agreed) = &mut agreed else {
+            agreed = Some(labels);
+            continue;
+        };
+        differing.extend(
+            labels.iter().filter(|(key, value)| agreed.get(*key) != Some(value)).map(|(key, _)| key.clone()),
+        );
+        differing.extend(agreed.keys().filter(|key| !labels.contains_key(*key)).cloned());
+        agreed.retain(|key, _| !differing.contains(key));
+    }
+    Known { labels: agreed, differing }
+}
+
+/// What people give.
+fn given(labels: &[(String, String)]) -> Labels {
+    let of_people = |(key, _): &&(String, String)| !OF_CONTROLLERS.contains(&key.as_str());
+    labels.iter().filter(of_people).cloned().collect()
 }

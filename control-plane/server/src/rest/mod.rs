@@ -125,6 +125,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(autonomous::rules::list, autonomous::rule::set::set))
         .routes(routes!(autonomous::rule::show::show, autonomous::rule::delete::delete))
         .routes(routes!(autonomous::rule::trial::trial))
+        .routes(routes!(autonomous::rule::proposals::list))
         .routes(routes!(autonomous::calendar::list))
         .routes(routes!(autonomous::history::history))
         .routes(routes!(autonomous::enable::enable))

@@ -422,12 +422,22 @@ fn labels_of_a_workload_are_known_only_where_its_pods_agree_in_what_people_gave_
             lab.now,
         );
         let intended = Intended { action: &body, object: &object, workload: Some(&workload) };
-        lab.look(|s| s.facts(&incident, &intended).labels().cloned())
+        lab.look(|s| {
+            let facts = s.facts(&incident, &intended);
+            ["tier", "canary", "none"].map(|key| facts.label(key).map(|value| value.map(str::to_owned)))
+        })
     };
-    let critical = Some([("tier".to_owned(), "critical".to_owned())].into());
-    assert_eq!(known(&[("tier", "critical"), ("pod-template-hash", "b")]), critical);
-    assert_eq!(known(&[("pod-template-hash", "b")]), None, "a revision that omits it");
-    assert_eq!(known(&[("tier", "critical"), ("canary", "yes")]), None);
+    let critical = Some(Some("critical".to_owned()));
+    assert_eq!(
+        known(&[("tier", "critical"), ("pod-template-hash", "b")]),
+        [critical.clone(), Some(None), Some(None)]
+    );
+    assert_eq!(
+        known(&[("pod-template-hash", "b")]),
+        [None, Some(None), Some(None)],
+        "a revision that omits it"
+    );
+    assert_eq!(known(&[("tier", "critical"), ("canary", "yes")]), [critical, None, Some(None)]);
 }
 
 #[test]
@@ -460,6 +470,63 @@ fn many_files_that_differ_at_once_are_asked_for_one_by_one() {
     unasked.digest = unasked.computed_digest();
     let found = check::check(&unasked, &lab.snapshot(), lab.now);
     assert!(found.iter().any(|it| it.invariant == 6), "{found:?}");
+    // One of them is dealt with: the others stay a person's.
+    let good = file_state("file", 0o640, 1);
+    lab.see_host(Body::File(file("/srv/etc/0.conf", good.clone(), good)));
+    lab.settle();
+    lab.pass(60);
+    assert!(lab.settle().is_empty());
+    assert_eq!(lab.live_approvals(), usize::try_from(most - 1).unwrap());
+    let found = check::check(&unasked_of(&lab, "/srv/etc/5.conf"), &lab.snapshot(), lab.now);
+    assert!(found.iter().any(|it| it.invariant == 6), "{found:?}");
+}
+
+/// The plan for a file, as if nobody were asked.
+fn unasked_of(lab: &Lab, path: &str) -> Plan {
+    let plan = lab.plans.values().map(|plan| &plan.doc).find(|plan| plan.object.name() == path).unwrap();
+    let mut unasked = Plan { needs_approval: false, ..plan.clone() };
+    unasked.digest = unasked.computed_digest();
+    unasked
+}
+
+#[test]
+fn the_checker_refuses_a_plan_that_is_about_another_object_than_its_action() {
+    let mut lab = crash_loop();
+    lab.diagnose();
+    lab.plan();
+    let mut plan = lab.plans.values().next().unwrap().doc.clone();
+    assert_eq!(check::check(&plan, &lab.snapshot(), lab.now), []);
+    let other = pod("web-1", "1", "node-b").meta.unwrap();
+    plan.object = ObjectRef::Kubernetes(KubeRef::new("v1", "Pod", "shop", &other.name, &other.uid));
+    let found = check::check(&plan, &lab.snapshot(), lab.now);
+    assert!(found.iter().any(|it| it.text.contains("its action about another object")), "{found:?}");
+}
+
+/// Denied; then the object changes and another plan is asked for; then it is as it was when it was denied.
+#[test]
+fn what_was_denied_is_left_alone_again_when_the_object_is_as_it_was_then() {
+    let of = |gib: u64| {
+        let bytes = gib << 30;
+        Body::PersistentVolumeClaim(v1::PersistentVolumeClaim {
+            requested_bytes: bytes,
+            capacity_bytes: bytes,
+            ..super::expanded::data()
+        })
+    };
+    let mut lab = taken();
+    asks(&mut lab);
+    lab.decide("operator", Decision::Deny, "").unwrap();
+    lab.see(of(110));
+    lab.see(super::expanded::figures(110, 5));
+    asks(&mut lab);
+    lab.see(of(100));
+    lab.see(super::expanded::figures(100, 5));
+    lab.settle();
+    let incident = lab.open(IncidentKind::VolumeNearFull);
+    assert_eq!(
+        (incident.state, incident.approval_id, lab.live_approvals()),
+        (IncidentState::Escalated, None, 0)
+    );
 }
 
 #[test]

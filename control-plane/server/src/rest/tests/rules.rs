@@ -132,3 +132,36 @@ async fn a_rule_that_no_agent_lets_do_what_it_says_is_refused() {
     let shown = api.get(&format!("{RULES}/back")).await.ok();
     assert!(shown["narrower"][0].as_str().unwrap().contains("agent edge"), "{shown}");
 }
+
+#[tokio::test]
+async fn what_people_answered_three_times_is_proposed_with_the_evidence() {
+    let mut changes = site();
+    let mut found = None;
+    // The site's first approval, for three plans of the same, each denied.
+    for number in 41..44 {
+        let mut plan = changes.plans[0].clone();
+        let mut approval = changes.approvals[0].clone();
+        plan.doc.id = super::site::id("pln", number);
+        approval.doc.id = super::site::id("apr", number);
+        approval.doc.plan_id = plan.doc.id;
+        approval.doc.state = nimbus_control_core::model::ApprovalState::Denied;
+        approval.doc.decided_by = Some("ann".into());
+        approval.doc.decided_at = Some(nimbus_platform::now());
+        found = plan.doc.action.kind();
+        changes.plans.push(plan);
+        changes.approvals.push(approval);
+    }
+    let api = TestApi::with(changes).await;
+    let proposals = api.get("/api/v1/autonomous/rule-proposals").await.ok();
+    let items = proposals["items"].as_array().unwrap();
+    assert_eq!(items.len(), 1, "{proposals}");
+    assert_eq!(
+        (&items[0]["kind"], items[0]["evidence"].as_array().map(Vec::len)),
+        (&json!("leave"), Some(3))
+    );
+    assert_eq!(items[0]["rule"]["action"], found.unwrap().as_str());
+    let accepted = set(&api, &items[0]["rule"]).await.ok();
+    assert_eq!(accepted["version"], 1);
+    assert_eq!(api.get("/api/v1/autonomous/rule-proposals").await.ok()["items"], json!([]));
+    assert_eq!(api.actions().await, ["autonomous.rule_set"]);
+}

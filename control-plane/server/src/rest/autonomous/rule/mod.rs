@@ -1,6 +1,7 @@
 //! The endpoints of one rule, and how rules look in the API.
 
 pub mod delete;
+pub mod proposals;
 pub mod set;
 pub mod show;
 pub mod trial;
