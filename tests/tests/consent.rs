@@ -38,6 +38,7 @@ fn plan(kind: ActionKind, scope: Scope, requested_by: &str, needs_approval: bool
         object: ObjectRef::File { path: "/etc/app.conf".into() },
         workload: None,
         needs_approval,
+        rule: None,
         summary: String::new(),
         changes: Vec::new(),
         rationale: String::new(),

@@ -108,7 +108,7 @@ pub fn tried(view: &View, page: &RuleTrials) -> String {
     let would = count(u64::try_from(changed).unwrap_or(u64::MAX), "incident", "incidents");
     let left_out = match page.left_out {
         0 => String::new(),
-        more => format!(" {} older ones were not tried.", more),
+        more => format!(" {more} older ones were not tried."),
     };
     format!("{}\n{would} would be treated differently.{left_out}\n", table.render(&view.theme, view.width))
 }

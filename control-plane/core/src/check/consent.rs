@@ -50,30 +50,7 @@ pub(super) fn require_rule(
         format!("the plan is about {}, and its action about another object", plan.object)
     });
     let word = action.kind().as_str();
-    let instead_of_built_in = word.replace('_', "-");
-    let of_action = || snapshot.rules.entries().iter().filter(|entry| entry.rule.doc.text.action == word);
-    let case = Case {
-        places: all_places_of(plan, Some(incident), snapshot),
-        namespace: plan.object.namespace(),
-        facts: snapshot
-            .facts(incident, &Intended { action, object: &plan.object, workload: plan.workload.as_ref() }),
-        now,
-    };
-    let is_own = |entry: &&Entry| entry.rule.doc.text.name == instead_of_built_in;
-    let others: Vec<Says> = of_action()
-        .filter(|entry| !is_own(entry) && entry.rule.doc.text.enabled)
-        .map(|entry| says(entry, &case))
-        .filter(|says| *says != Says::Nothing)
-        .collect();
-    let own = of_action().find(is_own);
-    let says = match (others.as_slice(), own) {
-        ([], None) if authority == Authority::Rule => Says::Begin,
-        ([], None) => Says::Ask,
-        ([], Some(entry)) if entry.rule.doc.text.enabled => says(entry, &case),
-        ([], Some(_)) => Says::Nothing,
-        (some, _) if some.iter().all(|says| *says == Says::Begin) => Says::Begin,
-        (_, _) => Says::Ask,
-    };
+    let says = said(plan, incident, action, authority, snapshot, now);
     require(found, 12, says != Says::Nothing, || format!("no rule that is in force is for {word} here"));
     if plan.needs_approval {
         return;
@@ -90,6 +67,44 @@ pub(super) fn require_rule(
                 && agent.automatic_actions.iter().any(|taken| taken == word)
         });
         require(found, 12, taken, || format!("no connected agent there takes a rule's word for {word}"));
+    }
+}
+
+/// What the rules in force say together.
+fn said(
+    plan: &Plan,
+    incident: &Incident,
+    action: &Body,
+    authority: Authority,
+    snapshot: &Snapshot<'_>,
+    now: Timestamp,
+) -> Says {
+    let word = action.kind().as_str();
+    let of_action = || snapshot.rules.entries().iter().filter(|entry| entry.rule.doc.text.action == word);
+    let built_in = if authority == Authority::Rule { Says::Begin } else { Says::Ask };
+    if of_action().next().is_none() {
+        return built_in;
+    }
+    let intended = Intended { action, object: &plan.object, workload: plan.workload.as_ref() };
+    let case = Case {
+        places: all_places_of(plan, Some(incident), snapshot),
+        namespace: plan.object.namespace(),
+        facts: snapshot.facts(incident, &intended),
+        now,
+    };
+    let instead_of_built_in = word.replace('_', "-");
+    let is_own = |entry: &&Entry| entry.rule.doc.text.name == instead_of_built_in;
+    let others: Vec<Says> = of_action()
+        .filter(|entry| !is_own(entry) && entry.rule.doc.text.enabled)
+        .map(|entry| says(entry, &case))
+        .filter(|says| *says != Says::Nothing)
+        .collect();
+    match (others.as_slice(), of_action().find(is_own)) {
+        ([], None) => built_in,
+        ([], Some(entry)) if entry.rule.doc.text.enabled => says(entry, &case),
+        ([], Some(_)) => Says::Nothing,
+        (some, _) if some.iter().all(|says| *says == Says::Begin) => Says::Begin,
+        (_, _) => Says::Ask,
     }
 }
 

@@ -130,9 +130,16 @@ fn type_of(part: &IdedExpr) -> Result<Type, Wrong> {
                         return wrong(part, format!("expected a fact, found {found:?}; {}", facts::listed()));
                     }
                 },
-                _ => match type_of(&select.operand)? {
+                Expr::Unspecified
+                | Expr::Call(_)
+                | Expr::Comprehension(_)
+                | Expr::List(_)
+                | Expr::Literal(_)
+                | Expr::Map(_)
+                | Expr::Select(_)
+                | Expr::Struct(_) => match type_of(&select.operand)? {
                     Type::Texts => Type::Text,
-                    other => {
+                    other @ (Type::Truth | Type::Number | Type::Text | Type::List(_)) => {
                         return wrong(
                             part,
                             format!("expected labels before {:?}, found {}", select.field, other.words()),

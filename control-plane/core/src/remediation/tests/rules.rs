@@ -459,7 +459,7 @@ fn many_files_that_differ_at_once_are_asked_for_one_by_one() {
         }
         lab
     };
-    let most = u32::from(Lab::new().settings.storm.incidents);
+    let most = Lab::new().settings.storm.incidents;
     let mut lab = files(most - 1);
     assert!(!lab.settle().is_empty());
     let mut lab = files(most);

@@ -11,6 +11,7 @@ use nimbus_control_core::Settings;
 use nimbus_control_core::model::ActionKind;
 use nimbus_control_core::rulebook::{Entry, RuleText, action_of, name_of};
 use nimbus_control_core::rules;
+use nimbus_control_core::settings::calendar::Period;
 
 use crate::app::App;
 use crate::documents::Docs;
@@ -123,7 +124,7 @@ fn cases(text: &RuleText) -> String {
     if cases.is_empty() {
         cases.push("in every case".to_owned());
     }
-    let windows: Vec<String> = text.windows.iter().map(|window| window.words()).collect();
+    let windows: Vec<String> = text.windows.iter().map(Period::words).collect();
     let by_itself =
         if windows.is_empty() { String::new() } else { format!("; by itself {}", windows.join(" and ")) };
     format!("{}{by_itself}", cases.join(" "))
