@@ -1,8 +1,9 @@
-//! The independent checker of plans, which reads the safety invariants from the world by itself and shares nothing with
-//! the planner but the contract's types.
+//! The independent checker of plans, which reads the safety invariants from the world by itself and shares no decision
+//! with the planner.
 //!
 //! Written apart from `remedies`, `safety` and `causes`: it shares the contract's types and the definition of the digest
-//! with them and nothing else, so that a mistake there does not repeat itself here. Run before every dispatch and over
+//! with them, and how the condition of a rule is evaluated on which facts; nothing else, so that a mistake there does not repeat
+//! itself here. Run before every dispatch and over
 //! every plan in the tests. The numbers are those of the safety kernel. Each action has its own file; all are named in
 //! [`rules_of`].
 

@@ -117,8 +117,8 @@ fn raised(plan: &Plan) -> Option<RaisedLimit> {
     }
 }
 
-/// Who approved it: a person or several, the rule that somebody set, or the built-in one for this kind of incident. A person's own command has no approval unless the
-/// plan needs one: agents refuse one by whoever asked.
+/// Who approved it: a person or several, the rule that somebody set, or the built-in one for this kind of incident. A person's own
+/// command has no approval unless the plan needs one: agents refuse one by whoever asked.
 fn consents(
     plan: &Plan,
     incident: IncidentKind,
