@@ -71,6 +71,16 @@ fn nothing_is_mounted_over_what_the_chart_mounts() {
         }
         assert_accepted(chart, &with(free));
     }
+    // Over the program another one would be started, or none.
+    for (chart, program) in [(PLANE, "/usr/bin/nimbus-control-plane"), (AGENT, "/usr/bin/nimbus-agent")] {
+        for path in ["/usr", "/usr/bin/", "/usr/x/../bin", program] {
+            let found = format!("found \"{path}\"");
+            assert_refused(chart, &with(path), &["extraVolumeMounts", "over the program", program, &found]);
+        }
+        for path in ["/usr/share/ca-certificates", "/usr/bin/other", "/usr/local"] {
+            assert_accepted(chart, &with(path));
+        }
+    }
     // A file of the nodes has its path in the pod too.
     let beside = format!("hostAccess.files[0].path=/etc/ssh,{}", with("/etc/ssh/"));
     assert_refused(AGENT, &beside, &["extraVolumeMounts", "/etc/ssh is one"]);
@@ -137,6 +147,63 @@ fn no_two_mounts_have_one_path_and_what_is_mounted_is_in_its_volume() {
                 let name = format!("extraVolumeMounts.{field}");
                 assert_refused(chart, &values, &[&name, "a path in the volume", path]);
             }
+        }
+    }
+}
+
+/// The pods would start the nodes' program, or not find the control plane by its name.
+#[test]
+fn files_of_the_nodes_leave_the_pods_their_program_and_their_names() {
+    let files = |path: &str| format!("hostAccess.files[0].path={path}");
+    for (path, of_the_pod) in [
+        ("/usr", "/usr/bin/nimbus-agent"),
+        ("/usr/bin", "/usr/bin/nimbus-agent"),
+        ("/usr/bin/nimbus-agent", "/usr/bin/nimbus-agent"),
+        ("/etc/resolv.conf", "/etc/resolv.conf"),
+        ("/etc/hosts", "/etc/hosts"),
+        ("/etc/hostname", "/etc/hostname"),
+    ] {
+        let found = format!("found \"{path}\"");
+        assert_refused(AGENT, &files(path), &["hostAccess.files", of_the_pod, "of the pod itself", &found]);
+    }
+    for path in ["/usr/bin/kubelet", "/usr/lib/systemd/system", "/etc/hosts.allow", "/etc/ssh"] {
+        assert_accepted(AGENT, &files(path));
+    }
+}
+
+/// Kubernetes refuses the workload for these, after other objects were made.
+#[test]
+fn variables_and_volumes_have_one_source() {
+    for chart in [PLANE, AGENT] {
+        for (values, words) in [
+            (
+                "extraEnv[0].name=A,extraEnv[0].value=x,extraEnv[0].valueFrom.secretKeyRef.name=s",
+                ["extraEnv: expected for \"A\"", "value and valueFrom.secretKeyRef"],
+            ),
+            (
+                "extraEnv[0].name=A,extraEnv[0].valueFrom.secretKeyRef.name=s,extraEnv[0].valueFrom.fieldRef.fieldPath=x",
+                ["extraEnv: expected for \"A\"", "valueFrom.fieldRef and valueFrom.secretKeyRef"],
+            ),
+            (
+                "extraEnvFrom[0].secretRef.name=s,extraEnvFrom[0].configMapRef.name=c",
+                ["extraEnvFrom: expected in each", "configMapRef and secretRef"],
+            ),
+            ("extraEnvFrom[0].prefix=s", ["extraEnvFrom: expected in each", "neither"]),
+            (
+                "extraVolumes[0].name=v,extraVolumes[0].secret.secretName=s,extraVolumes[0].configMap.name=c",
+                ["extraVolumes: expected for \"v\" one source", "configMap and secret"],
+            ),
+        ] {
+            assert_refused(chart, values, &words);
+        }
+        for values in [
+            "extraEnv[0].name=A,extraEnv[0].value=x,extraEnv[1].name=B,extraEnv[1].valueFrom.secretKeyRef.name=s",
+            "extraEnv[0].name=A",
+            "extraEnv[0].name=A,extraEnv[0].value=,extraEnv[0].valueFrom.secretKeyRef.name=s",
+            "extraEnvFrom[0].prefix=s,extraEnvFrom[0].secretRef.name=s,extraEnvFrom[1].configMapRef.name=c",
+            "extraVolumes[0].name=v,extraVolumes[0].secret.secretName=s",
+        ] {
+            assert_accepted(chart, values);
         }
     }
 }

@@ -288,6 +288,11 @@ async fn values(cluster: &Cluster, operator: &Operator, look: &impl Fn(&[&str]) 
     let (report, _) = with(&pipe, &agents, &[]);
     report.is("values", "unknown", "a pipe");
     report.is("storage", "unknown", "could not be read");
+    // Of a cluster that nobody saw nothing is passed, whatever this machine has.
+    let (report, code) = operator.report(&["preflight", "--kubeconfig", &pipe], &[]).unwrap();
+    report.is("helm", "pass", "helm");
+    report.is("cluster", "unknown", "a pipe");
+    assert_eq!(code, 1);
 }
 
 /// A user who may do nothing.
@@ -371,9 +376,8 @@ fn a_database_is_looked_at_before_an_installation() {
     let postgres = Postgres::start().unwrap();
     let operator = Operator::new().unwrap();
     let look = |url: &str| {
-        let (report, code) =
-            operator.report(&["preflight", "--database", url], &[("PATH", "/nonexistent")]).unwrap();
-        // Without kubectl nothing else is known: one that failed, or that only warns, leaves nothing that passed.
+        let (report, code) = operator.report(&["preflight", "--no-cluster", "--database", url], &[]).unwrap();
+        // Nothing else is asked for: one that failed, or that only warns, leaves nothing that passed.
         assert_eq!(code, i32::from(report.of("database")["outcome"] != "pass"), "{}", report.0);
         assert!(!report.0.to_string().contains("s3cret"), "{}", report.0);
         report

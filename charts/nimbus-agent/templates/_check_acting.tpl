@@ -135,7 +135,9 @@
 {{- include "nimbus-agent.wrong" (list "hostAccess.files"
   "absolute paths below / without `.`, `..`, `//`, `:` or a slash at the end" (quote $path) "correct it") -}}
 {{- end -}}
-{{- range list "/etc/nimbus" "/etc/nimbus-stop" "/var/lib/nimbus-agent" "/host/run/dbus" "/var/run/secrets" "/run/secrets" "/proc" "/sys" "/dev" -}}
+{{- /* Among them what the runtime makes for each pod: with the nodes' own, it would know its own names no more. */ -}}
+{{- range list "/usr/bin/nimbus-agent" "/etc/nimbus" "/etc/nimbus-stop" "/etc/resolv.conf" "/etc/hosts" "/etc/hostname" "/var/lib/nimbus-agent"
+  "/host/run/dbus" "/var/run/secrets" "/run/secrets" "/proc" "/sys" "/dev" -}}
 {{- if or (eq . $path) (hasPrefix (printf "%s/" .) $path) (hasPrefix (printf "%s/" $path) .) -}}
 {{- include "nimbus-agent.wrong" (list "hostAccess.files" (printf "no path that holds %s of the pod itself, or is in it" .)
   (quote $path) "name what is to be watched more closely") -}}

@@ -15,6 +15,7 @@
   "NIMBUS_AGENT_NAME" "NIMBUS_NODE" "NIMBUS_NODE_IP" "NIMBUS_POD_NAME" "NIMBUS_POD_NAMESPACE" "NIMBUS_POD_UID" "NIMBUS_STOP_DIR" -}}
 {{- include "nimbus-agent.check.twice" (dict "at" "extraEnv" "objects" .Values.extraEnv) -}}
 {{- include "nimbus-agent.check.twice" (dict "at" "extraVolumes" "objects" .Values.extraVolumes) -}}
+{{- include "nimbus-agent.check.sources" .Values -}}
 {{- range .Values.extraEnv -}}
 {{- $variable := .name -}}
 {{- with index $variables $variable -}}
@@ -40,7 +41,7 @@
 {{- range include "nimbus-agent.volumes" . | fromYamlArray -}}{{- $volumes = append $volumes .name -}}{{- end -}}
 {{- include "nimbus-agent.check.mounts" .Values.extraVolumeMounts -}}
 {{- range .Values.extraVolumeMounts -}}
-{{- include "nimbus-agent.check.mountPath" (dict "mount" . "own" $mounted "open" (list)) -}}
+{{- include "nimbus-agent.check.mountPath" (dict "mount" . "own" $mounted "open" (list) "program" "/usr/bin/nimbus-agent") -}}
 {{- if not (has .name $volumes) -}}
 {{- include "nimbus-agent.wrong" (list "extraVolumeMounts"
   (printf "for the path %s a volume of extraVolumes or of the chart itself, so one of %s" (quote .mountPath) (join ", " $volumes))

@@ -26,6 +26,7 @@
   "NIMBUS_TCP" "services.agentsOverTcp" "NIMBUS_METRICS_TOKEN_FILE" "metrics.serviceMonitor.tokenSecret" -}}
 {{- include "nimbus-control-plane.check.twice" (dict "at" "extraEnv" "objects" .Values.extraEnv) -}}
 {{- include "nimbus-control-plane.check.twice" (dict "at" "extraVolumes" "objects" .Values.extraVolumes) -}}
+{{- include "nimbus-control-plane.check.sources" .Values -}}
 {{- range .Values.extraEnv -}}
 {{- $variable := .name -}}
 {{- with index $variables $variable -}}
@@ -52,7 +53,7 @@
 {{- end -}}
 {{- include "nimbus-control-plane.check.mounts" .Values.extraVolumeMounts -}}
 {{- range .Values.extraVolumeMounts -}}
-{{- include "nimbus-control-plane.check.mountPath" (dict "mount" . "own" $mounted "open" (list "/tmp")) -}}
+{{- include "nimbus-control-plane.check.mountPath" (dict "mount" . "own" $mounted "open" (list "/tmp") "program" "/usr/bin/nimbus-control-plane") -}}
 {{- if not (has .name $volumes) -}}
 {{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts"
   (printf "for the path %s a volume of extraVolumes or of the chart itself, so one of %s%s" (quote .mountPath) (join ", " $volumes) $both)

@@ -2,7 +2,8 @@
 
 {{- /*
 One of extraVolumeMounts, the `mount`: neither at a path of the chart's `own` ones, nor around it, nor in it, unless it is one
-of the `open` ones. Most of them are read-only: the pod would not start, as no place for a mount can be made in them.
+of the `open` ones. Most of them are read-only: the pod would not start, as no place for a mount can be made in them. And not over
+the `program` of the image: another one would be started, or none.
 */ -}}
 {{- define "nimbus-control-plane.check.mountPath" -}}
 {{- $values := . -}}
@@ -11,8 +12,10 @@ of the `open` ones. Most of them are read-only: the pod would not start, as no p
 {{- $path := clean (printf "/%s" $given) -}}
 {{- $expected := "" -}}
 {{- if eq $path "/" -}}
-{{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts" "a mountPath below /, as the program itself is in /" (quote $given)
+{{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts" "a mountPath below /, as the program itself is there" (quote $given)
   (printf "mount the volume %s in a directory of its own" (quote .mount.name))) -}}
+{{- else if or (eq $path .program) (hasPrefix (printf "%s/" $path) .program) -}}
+{{- $expected = printf "no path over the program of the image, which is %s" .program -}}
 {{- else if has $path .own -}}
 {{- $expected = printf "other paths than those of the chart's own volumes, of which %s is one" $path -}}
 {{- else -}}
@@ -63,5 +66,39 @@ of the `open` ones. Most of them are read-only: the pod would not start, as no p
 {{- include "nimbus-control-plane.wrong" (list $at "each name once" (printf "%s twice" (quote $name)) "take one of the two away") -}}
 {{- end -}}
 {{- $names = append $names $name -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* What has a value, or a source, has one: Kubernetes refuses two, and of variables none too, when half of the release is made. */ -}}
+{{- define "nimbus-control-plane.check.sources" -}}
+{{- range .extraEnv -}}
+{{- $found := list -}}
+{{- with .value -}}{{- $found = append $found "value" -}}{{- end -}}
+{{- $from := index . "valueFrom" -}}
+{{- if kindIs "map" $from -}}
+{{- $given := list -}}
+{{- range $kind, $source := $from -}}{{- if not (kindIs "invalid" $source) -}}{{- $given = append $given (printf "valueFrom.%s" $kind) -}}{{- end -}}{{- end -}}
+{{- $found = concat $found (default (list "an empty valueFrom") $given) -}}
+{{- end -}}
+{{- if or (gt (len $found) 1) (has "an empty valueFrom" $found) -}}
+{{- include "nimbus-control-plane.wrong" (list "extraEnv" (printf "for %s a value or one source in valueFrom" (quote .name)) (join " and " $found)
+  "leave one of them") -}}
+{{- end -}}
+{{- end -}}
+{{- range .extraEnvFrom -}}
+{{- $found := list -}}
+{{- range $kind, $source := pick . "configMapRef" "secretRef" -}}{{- if not (kindIs "invalid" $source) -}}{{- $found = append $found $kind -}}{{- end -}}{{- end -}}
+{{- if ne (len $found) 1 -}}
+{{- include "nimbus-control-plane.wrong" (list "extraEnvFrom" "in each either a configMapRef or a secretRef" (default "neither" (join " and " $found))
+  "make an entry for each") -}}
+{{- end -}}
+{{- end -}}
+{{- range .extraVolumes -}}
+{{- $found := list -}}
+{{- range $kind, $source := omit . "name" -}}{{- if not (kindIs "invalid" $source) -}}{{- $found = append $found $kind -}}{{- end -}}{{- end -}}
+{{- if gt (len $found) 1 -}}
+{{- include "nimbus-control-plane.wrong" (list "extraVolumes" (printf "for %s one source" (quote .name)) (join " and " $found)
+  "make a volume for each") -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}

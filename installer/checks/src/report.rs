@@ -46,7 +46,8 @@ pub struct Counts {
 pub struct Report {
     /// When it was gathered.
     pub at: Timestamp,
-    /// True when no check failed and at least one passed; where all is unknown nothing is as it has to be.
+    /// True when no check failed and at least one passed; where all is unknown nothing is as it has to be. That of a cluster takes
+    /// one that answered.
     pub passed: bool,
     /// How many ended how.
     pub counts: Counts,
@@ -97,6 +98,11 @@ impl Report {
     /// Did anything end in a warning, or stay unknown?
     pub fn is_doubtful(&self) -> bool {
         self.counts.warning + self.counts.unknown > 0
+    }
+
+    /// Was this check judged, and did it pass?
+    pub fn is_pass(&self, name: &str) -> bool {
+        self.finding(name).is_some_and(|finding| finding.outcome.verdict == Verdict::Pass)
     }
 
     /// The finding of one check, if it was judged.

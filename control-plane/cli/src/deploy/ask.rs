@@ -1,6 +1,6 @@
 //! The answers: from a file, from the command line, and from a person.
 
-use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 
 use nimbus_deploy::draft::keys::{Form, Key, Without};
@@ -8,6 +8,7 @@ use nimbus_deploy::draft::{Draft, MOST_BYTES};
 use nimbus_deploy::plan::ANSWERS;
 use nimbus_deploy::read;
 use nimbus_deploy::wrong::Wrong;
+use nimbus_platform::read_regular_text;
 
 use super::directory::Directory;
 use crate::context::Context;
@@ -32,9 +33,7 @@ pub fn gather(
     let file = file.or_else(|| own.is_file().then_some(own.as_path()));
     let mut draft = Draft::default();
     if let Some(path) = file {
-        let mut text = String::new();
-        std::fs::File::open(path)
-            .and_then(|file| file.take(MOST_BYTES as u64 + 1).read_to_string(&mut text))
+        let text = read_regular_text(path, MOST_BYTES as u64)
             .map_err(|error| files::unreadable("the file of answers", path, &error))?;
         draft = Draft::parse(&text).map_err(|wrong| refused(&wrong))?;
     }

@@ -1,7 +1,7 @@
 //! The directory of one installation: what is planned, its keys, and `state.json`, which says what was done.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 use std::process::Stdio;
@@ -12,7 +12,9 @@ use nimbus_deploy::draft::{Draft, MOST_BYTES as ANSWERS_BYTES};
 use nimbus_deploy::journal::{Journal, MOST_BYTES};
 use nimbus_deploy::operation::TERRAFORM_PLAN;
 use nimbus_deploy::plan::{ANSWERS, Plan, WRITER};
-use nimbus_platform::{DirLock, create_private_dir, holds_only, write_atomic};
+use nimbus_platform::{
+    DirLock, create_private_dir, holds_only, read_regular_start, read_regular_text, write_atomic,
+};
 
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -176,14 +178,11 @@ impl Directory {
     /// What was done here, if anything was.
     pub fn journal(&self) -> Result<Option<Journal>, Failure> {
         let path = self.path.join(STATE);
-        let mut text = String::new();
-        let read =
-            File::open(&path).and_then(|file| file.take(MOST_BYTES as u64 + 1).read_to_string(&mut text));
-        match read {
-            Ok(_) => {}
+        let text = match read_regular_text(&path, MOST_BYTES as u64) {
+            Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(files::unreadable("what was done so far", &path, &error)),
-        }
+        };
         Journal::parse(&text).map(Some).map_err(|why| {
             Failure::new(format!("{} cannot be understood", path.display()))
                 .expected("what this command wrote there")
@@ -214,7 +213,6 @@ pub(super) fn terraform_plan(directory: &Path) -> PathBuf {
 
 /// The beginning of a file as text; nothing where it cannot be read.
 fn head(path: &Path, most: usize) -> Option<String> {
-    let mut bytes = Vec::new();
-    File::open(path).ok()?.take(most as u64).read_to_end(&mut bytes).ok()?;
+    let bytes = read_regular_start(path, most as u64).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -6,11 +6,14 @@ use std::io::ErrorKind;
 use nimbus_deploy::command::{Command, Program};
 use nimbus_deploy::operation::{KEY_FILES, KEYS_MARK};
 use nimbus_deploy::step::Seen;
-use nimbus_platform::{sync_parent, write_atomic};
+use nimbus_platform::{read_regular_text, sync_parent, write_atomic};
 
 use super::program::Programs;
 use crate::error::Failure;
 use crate::files;
+
+/// The most bytes of the mark: a name in one line.
+const MOST_MARK_BYTES: u64 = 4096;
 
 /// Whether they are there, and whether the run with this mark made them.
 pub(super) fn look(programs: &Programs<'_>, directory: &str, mark: Option<&str>) -> Result<Seen, Failure> {
@@ -19,7 +22,7 @@ pub(super) fn look(programs: &Programs<'_>, directory: &str, mark: Option<&str>)
         return Ok(Seen::Nothing);
     }
     let path = keys.join(KEYS_MARK);
-    match std::fs::read_to_string(&path) {
+    match read_regular_text(&path, MOST_MARK_BYTES) {
         Ok(found) if Some(found.as_str()) == mark => Ok(Seen::Ours),
         Ok(_) => Ok(Seen::Theirs),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Seen::Theirs),

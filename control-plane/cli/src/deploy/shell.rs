@@ -6,7 +6,7 @@ use nimbus_deploy::journal::Journal;
 use nimbus_deploy::object::{Datum, Object, Source};
 use nimbus_deploy::operation::{LABEL, Operation};
 use nimbus_deploy::step::{Probe, Seen, Step};
-use nimbus_platform::write_atomic;
+use nimbus_platform::{read_regular, write_atomic};
 
 use super::around::Around;
 use super::directory::Directory;
@@ -48,7 +48,7 @@ impl<'a> Shell<'a> {
         let value = |datum: &Datum| match &datum.from {
             Source::File(file) => {
                 let path = self.directory.path().join(file);
-                let bytes = std::fs::read(&path)
+                let bytes = read_regular(&path, MOST_KEPT as u64)
                     .map_err(|error| files::unreadable("a value of a Secret", &path, &error))?;
                 text_of(&datum.key, None, &bytes)
             }

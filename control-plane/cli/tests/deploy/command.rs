@@ -44,6 +44,26 @@ async fn without_a_terminal_everything_that_is_missing_is_named_at_once_and_noth
     assert!(!Path::new(out).exists());
 }
 
+/// It would be waited for without end.
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = |name: &str| {
+        let path = dir.path().join(name);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        path.to_str().unwrap().to_owned()
+    };
+    let out = dir.path().join("prod");
+    let out = out.to_str().unwrap();
+    let good = ["--answer", "registry=registry.example.internal", "--answer", "database.kind=sqlite"];
+    nimbus(&[&[out][..], &good].concat()).await.unwrap();
+    let answers = nimbus(&[out, "--file", &pipe("answers")]).await.unwrap_err();
+    assert!(answers.title.contains("the file of answers") && answers.found.contains("pipe"), "{answers}");
+    pipe("prod/state.json");
+    let state = nimbus(&[out, "--undo", "--yes"]).await.unwrap_err();
+    assert!(state.title.contains("what was done so far") && state.found.contains("pipe"), "{state}");
+}
+
 #[tokio::test]
 async fn it_writes_the_plan_reads_its_own_answers_again_and_does_nothing_unasked() {
     let dir = tempfile::tempdir().unwrap();

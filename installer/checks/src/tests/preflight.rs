@@ -494,6 +494,13 @@ fn clocks() {
 }
 
 #[test]
+fn without_a_cluster_that_answered_nothing_is_passed() {
+    let report = report(|snapshot| snapshot.server = unread());
+    assert!(report.counts.failure == 0 && report.counts.pass > 1, "{report:?}");
+    assert!(!report.passed, "what passed is of this machine: {report:?}");
+}
+
+#[test]
 fn on_a_server_the_database_is_judged_and_nothing_else_is_asked_for() {
     let build = Version::new(0, 3, 0);
     let report = judge_without_cluster(Ok(database()), build, at());
