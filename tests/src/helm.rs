@@ -1,7 +1,7 @@
 //! The real helm, and what it renders as values: for the tests of the charts. Nothing is installed.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::Context as _;
@@ -14,11 +14,18 @@ const AS_JSON: &str = "tests/charts/as-json";
 
 /// What helm says to these arguments, at the repository's root and without anybody's configuration.
 pub fn helm(arguments: &[&str]) -> anyhow::Result<Output> {
-    let repository = repository()?;
-    let program = build::ensure_helm(&repository)?;
+    run(&build::ensure_helm(&repository()?)?, arguments)
+}
+
+/// What a Helm of another version says to them.
+pub fn helm_of(version: &str, arguments: &[&str]) -> anyhow::Result<Output> {
+    run(&build::ensure_helm_of(&repository()?, version)?, arguments)
+}
+
+fn run(program: &Path, arguments: &[&str]) -> anyhow::Result<Output> {
     let home = tempfile::tempdir()?;
-    let mut command = Command::new(&program);
-    command.current_dir(&repository).env("HOME", home.path()).env_remove("KUBECONFIG").args(arguments);
+    let mut command = Command::new(program);
+    command.current_dir(repository()?).env("HOME", home.path()).env_remove("KUBECONFIG").args(arguments);
     for name in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS"] {
         command.env_remove(name);
     }

@@ -42,6 +42,10 @@ const CONTAINERD_TAGS: &str = "no_btrfs,no_devmapper,no_zfs,no_aufs";
 /// Renders and installs charts; built as the module that it is, as containerd is.
 const HELM: (&str, &str) = ("helm.sh/helm/v4/cmd/helm", "v4.3.1");
 
+/// Helm of other versions that take the charts: the oldest that `nimbus preflight` lets pass, the oldest for `nimbus enterprise deploy
+/// --apply`, and the newest 3.
+pub const OTHER_HELMS: [&str; 3] = ["v3.8.2", "v3.14.4", "v3.22.0"];
+
 /// Holds images and charts: the CNCF's Distribution; built as the module that it is, as containerd is.
 const REGISTRY: (&str, &str) = ("github.com/distribution/distribution/v3/cmd/registry", "v3.1.2");
 
@@ -144,6 +148,26 @@ pub fn ensure_helm(repository: &Path) -> anyhow::Result<PathBuf> {
         let (package, version) = HELM;
         let what = Published { name: "helm", version, tags: "", programs: &["helm"] };
         what.install(&binaries.built, &[format!("{package}@{version}")])?;
+    }
+    Ok(path)
+}
+
+/// A published Helm of another version: finds it, or builds it, a minute or two of two cores, once.
+///
+/// # Errors
+/// When Go is not installed or the build fails, with what to do.
+pub fn ensure_helm_of(repository: &Path, version: &str) -> anyhow::Result<PathBuf> {
+    let (binaries, cache) = locate(repository)?;
+    let major = version.split('.').next().unwrap_or(version);
+    let into = binaries.built.join(format!("helm-{version}"));
+    let path = into.join("helm");
+    if path.is_file() {
+        return Ok(path);
+    }
+    let _lock = locked(&cache)?;
+    if !path.is_file() {
+        let what = Published { name: "helm", version, tags: "", programs: &["helm"] };
+        what.install(&into, &[format!("helm.sh/helm/{major}/cmd/helm@{version}")])?;
     }
     Ok(path)
 }

@@ -14,6 +14,9 @@ pub enum Outcome {
     Skipped(String),
 }
 
+/// How many lines of the tests that failed are repeated in the summary.
+const REASON_LINES: usize = 60;
+
 /// A list of steps and how each ended.
 #[derive(Debug, Default)]
 pub struct Steps {
@@ -92,7 +95,8 @@ pub fn beside(visible: &mut Command, kept: &mut Command) -> Outcome {
             if output.status.success() {
                 Outcome::Passed
             } else {
-                Outcome::Failed(format!("`{line}` ended with {}", output.status))
+                let why = reasons(&String::from_utf8_lossy(&output.stdout));
+                Outcome::Failed(format!("`{line}` ended with {}{why}", output.status))
             }
         }
         Err(error) => Outcome::Failed(format!("`{line}` cannot be run: {error}")),
@@ -104,6 +108,23 @@ pub fn beside(visible: &mut Command, kept: &mut Command) -> Outcome {
         (Outcome::Failed(why), _) | (_, Outcome::Failed(why)) => Outcome::Failed(why),
         (first, _) => first,
     }
+}
+
+/// What tests that failed said, at most [`REASON_LINES`] lines: a long output hides it from whoever reads the summary.
+fn reasons(output: &str) -> String {
+    let from = |line: &str| line.starts_with("---- ");
+    let to = |line: &str| line.starts_with("failures:") || line.starts_with("stack backtrace:");
+    let mut said = String::new();
+    let mut is_reason = false;
+    let lines = output.lines().filter(|line| {
+        is_reason = from(line) || (is_reason && !to(line));
+        is_reason && !line.is_empty()
+    });
+    for line in lines.take(REASON_LINES) {
+        said.push_str("\n    ");
+        said.push_str(line);
+    }
+    said
 }
 
 /// A command as a person would type it.
@@ -154,6 +175,18 @@ mod tests {
             let Outcome::Failed(why) = run(first, second) else { panic!("{first} and {second} passed") };
             assert!(named.iter().all(|name| why.contains(name)), "{why}");
         }
+    }
+
+    #[test]
+    fn why_a_test_failed_is_repeated_without_its_stack_and_without_an_end() {
+        let output = "test a ... FAILED\n\nfailures:\n\n---- a stdout ----\nthread 'a' panicked at a.rs:1:1:\n\
+                      left and right\nstack backtrace:\n   0: rust\n\n---- b stdout ----\nno pod\n\nfailures:\n    a\n";
+        let told = "\n    ---- a stdout ----\n    thread 'a' panicked at a.rs:1:1:\n    left and right\
+                    \n    ---- b stdout ----\n    no pod";
+        assert_eq!(reasons(output), told);
+        let long = format!("---- a stdout ----\n{}", "a line\n".repeat(1_000));
+        assert_eq!(reasons(&long).lines().count(), REASON_LINES + 1);
+        assert_eq!(reasons("test a ... ok\n"), "");
     }
 
     #[test]

@@ -50,6 +50,7 @@ const STEPS: &[Step] = &[
         gate: true,
         run: cluster,
     },
+    Step { name: "Helm of other versions", parts: &[Long], gate: false, run: other_helms },
     Step { name: "a real node's programs", parts: &[Everything, Long], gate: false, run: node },
     Step { name: "a real registry's program", parts: &[Everything, Long], gate: false, run: registry },
     Step { name: "cert-manager's program", parts: &[Everything], gate: false, run: cert_manager },
@@ -68,8 +69,13 @@ const STEPS: &[Step] = &[
         gate: false,
         run: computing_and_waiting_tests,
     },
-    Step { name: "tests with servers", parts: &[Everything], gate: false, run: server_tests },
-    Step { name: "long fault tests", parts: &[Everything, Faults], gate: false, run: fault_tests },
+    Step {
+        name: "tests with servers, beside long fault tests",
+        parts: &[Everything],
+        gate: false,
+        run: server_and_fault_tests,
+    },
+    Step { name: "long fault tests", parts: &[Faults], gate: false, run: fault_tests },
     Step { name: "scenes", parts: &[Everything], gate: false, run: play_scenes },
     Step { name: "scenes, three times over", parts: &[Long], gate: false, run: play_scenes_again },
     Step { name: "installations with a release", parts: &[Long], gate: false, run: release_tests },
@@ -153,6 +159,11 @@ fn cluster(repository: &Path) -> Outcome {
     all.map_or_else(|error| failed(&error), |_| Outcome::Passed)
 }
 
+fn other_helms(repository: &Path) -> Outcome {
+    let all = rig::OTHER_HELMS.iter().try_for_each(|it| rig::ensure_helm_of(repository, it).map(drop));
+    all.map_or_else(|error| failed(&error), |()| Outcome::Passed)
+}
+
 fn node(repository: &Path) -> Outcome {
     match obstacle::of_all() {
         // The scenes on it say so by name.
@@ -202,8 +213,14 @@ fn computing_and_waiting_tests(repository: &Path) -> Outcome {
     }
 }
 
-fn server_tests(repository: &Path) -> Outcome {
-    cargo_test(repository, &[], &[Kind::Servers])
+/// Both wait most of their time: one after the other they take some eight minutes more.
+fn server_and_fault_tests(repository: &Path) -> Outcome {
+    let servers = test_command(repository, &[], &[Kind::Servers]);
+    let faults = test_command(repository, &[], &[Kind::Faults]);
+    match (servers, faults) {
+        (Ok(mut servers), Ok(mut faults)) => beside(&mut servers, &mut faults),
+        (Err(error), _) | (_, Err(error)) => failed(&error),
+    }
 }
 
 fn fault_tests(repository: &Path) -> Outcome {
@@ -289,8 +306,9 @@ mod list_tests {
         let names = |part| STEPS.iter().filter(move |step| step.parts.contains(&part)).map(|step| step.name);
         let everything: Vec<&str> = names(Everything).collect();
         for name in names(Quick).chain(names(Faults)) {
-            // The whole runs those without servers beside others.
-            assert!(everything.contains(&name) || name == "tests without servers", "{name}");
+            // The whole runs these beside others.
+            let beside = everything.iter().any(|step| step.contains("beside") && step.contains(name));
+            assert!(everything.contains(&name) || beside, "{name}");
         }
         assert!(!everything.iter().any(|name| names(Long).next_back() == Some(name)));
     }

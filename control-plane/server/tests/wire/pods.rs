@@ -413,6 +413,9 @@ async fn token_called(plane: &ControlPlane, name: &str, cluster: Option<&str>) -
     plane.create_join_token(new_agent, Duration::from_mins(5), "operator").await.unwrap().to_string()
 }
 
+/// How long the agent waits for an answer before it tries again: on a busy machine a thousand at once take longer.
+const ANSWER: Duration = Duration::from_secs(15);
+
 /// The agent of one more node: tries as the agent does, with growing pauses that are not the same for all.
 async fn node_of_many(n: u16, ca: CertificateDer<'static>, to: SocketAddr, request: v1::EnrolRequest) -> u32 {
     let [high, low] = n.to_be_bytes();
@@ -420,10 +423,12 @@ async fn node_of_many(n: u16, ca: CertificateDer<'static>, to: SocketAddr, reque
     let mut waits = DoublingWait::new(Duration::from_millis(500), Duration::from_secs(20));
     for tries in 1..100 {
         let again = KeyPair::try_from(key.serialize_der().as_slice()).unwrap();
-        match try_enrol([127, 1, high, low], &ca, to, again, request.clone()).await {
-            Some(Ok(_)) => return tries,
-            Some(Err(refusal)) => assert!(refusal.retry_after_ms > 0, "{refusal:?}"),
-            None => {}
+        let asked = try_enrol([127, 1, high, low], &ca, to, again, request.clone());
+        // A connection that ended, or no answer in time: the next try.
+        match tokio::time::timeout(ANSWER, asked).await {
+            Ok(Some(Ok(_))) => return tries,
+            Ok(Some(Err(refusal))) => assert!(refusal.retry_after_ms > 0, "{refusal:?}"),
+            Ok(None) | Err(_) => {}
         }
         tokio::time::sleep(waits.next()).await;
     }

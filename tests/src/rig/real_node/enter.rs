@@ -29,11 +29,15 @@ exec unshare -m -C -n -p --fork --kill-child --mount-proc sh -c '"$0" "$@"; exit
 /// When the cgroups cannot be made or removed, or the program cannot be started.
 pub fn run(program: &Path, words: &[&OsStr]) -> anyhow::Result<ExitStatus> {
     let cgroups = Cgroups::make()?;
+    // What it makes there may have mounts in it, which are gone with its namespaces and not before. A short name, as sockets are in it.
+    let temporary = tempfile::Builder::new().prefix("n-").tempdir().context("a temporary directory")?;
     let mut command = Command::new("sh");
+    command.env("TMPDIR", temporary.path());
     command.args(["-c", SCRIPT, "enter"]).args(cgroups.0.iter().map(|dir| dir.join("cgroup.procs")));
     command.arg("--").arg(program).args(words).stdin(Stdio::null());
     let status = command.status().context("cannot run sh");
     cgroups.remove()?;
+    temporary.close().context("what the namespaces left cannot be removed")?;
     status
 }
 

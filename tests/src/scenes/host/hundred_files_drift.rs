@@ -166,8 +166,13 @@ async fn none_is_used_up(site: &Watched, jobs: usize) -> anyhow::Result<()> {
     if (all.len(), stand, used) == (FILES, FILES, jobs) {
         return Ok(());
     }
-    let found =
-        format!("{} approvals, of which {stand} are approved and {used} used for {jobs} files", all.len());
+    let file = |approval: &Value| approval["object"]["name"].as_str().map(str::to_owned);
+    let twice = all.iter().find(|one| all.iter().filter(|other| file(other) == file(one)).count() > 1);
+    let of_one: Vec<&Value> = all.iter().filter(|one| twice.is_some_and(|it| file(it) == file(one))).collect();
+    let found = format!(
+        "{} approvals, of which {stand} are approved and {used} used for {jobs} files; of one file there are {of_one:?}",
+        all.len()
+    );
     Err(Wrong::Action(found).into())
 }
 
