@@ -117,6 +117,8 @@ kinds! {
     PodDisruptionBudget = "PodDisruptionBudget",
     /// A StorageClass.
     StorageClass = "StorageClass",
+    /// A HorizontalPodAutoscaler.
+    HorizontalPodAutoscaler = "HorizontalPodAutoscaler",
 }
 
 #[cfg(test)]

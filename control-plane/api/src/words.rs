@@ -59,6 +59,7 @@ words! {
         "node_pressure",
         "disk_near_full",
         "unit_failed",
+        "autoscaler_at_maximum",
     ];
     /// Which remedy.
     Action = &[

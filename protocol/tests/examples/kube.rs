@@ -302,6 +302,32 @@ pub fn storage_class() -> v1::StorageClass {
     v1::StorageClass { meta: Some(meta()), provisioner: "csi.example.com".into(), allows_expansion: true }
 }
 
+pub fn horizontal_pod_autoscaler() -> v1::HorizontalPodAutoscaler {
+    v1::HorizontalPodAutoscaler {
+        meta: Some(meta()),
+        target_api_version: "apps/v1".into(),
+        target_kind: "Deployment".into(),
+        target_name: "web".into(),
+        min_replicas: 2,
+        max_replicas: 10,
+        current_replicas: 10,
+        desired_replicas: 10,
+        scaling_active: "True".into(),
+        inactive_reason: "FailedGetResourceMetric".into(),
+        limited_reason: "TooManyReplicas".into(),
+        limited_since_us: 1_700_000_000_000_000,
+        metrics: vec![autoscaler_metric()],
+        manager: "argocd".into(),
+        manager_evidence: "argocd.argoproj.io/tracking-id".into(),
+        generation: 3,
+        observed_generation: 2,
+    }
+}
+
+pub fn autoscaler_metric() -> v1::AutoscalerMetric {
+    v1::AutoscalerMetric { name: "cpu".into(), of_aim_permille: 1_500 }
+}
+
 pub fn persistent_volume() -> v1::PersistentVolume {
     v1::PersistentVolume {
         meta: Some(meta()),

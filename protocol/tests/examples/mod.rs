@@ -437,6 +437,8 @@ pub fn each(seen: &mut Vec<String>) {
     check("PersistentVolume", &persistent_volume(), seen);
     check("PodDisruptionBudget", &pod_disruption_budget(), seen);
     check("StorageClass", &storage_class(), seen);
+    check("HorizontalPodAutoscaler", &horizontal_pod_autoscaler(), seen);
+    check("AutoscalerMetric", &autoscaler_metric(), seen);
     check("NodeMeasured", &node_measured(), seen);
     check("NodeCondition", &node_condition(), seen);
     check("MeasuredMemory", &measured_memory(), seen);

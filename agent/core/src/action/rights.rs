@@ -27,6 +27,7 @@ fn resource(kind: ObjectKind) -> (&'static str, &'static str) {
         ObjectKind::PersistentVolume => ("", "persistentvolumes"),
         ObjectKind::PodDisruptionBudget => ("policy", "poddisruptionbudgets"),
         ObjectKind::StorageClass => ("storage.k8s.io", "storageclasses"),
+        ObjectKind::HorizontalPodAutoscaler => ("autoscaling", "horizontalpodautoscalers"),
     }
 }
 
@@ -47,7 +48,8 @@ pub fn is_optional(kind: ObjectKind) -> bool {
         | ObjectKind::PersistentVolumeClaim
         | ObjectKind::PersistentVolume
         | ObjectKind::PodDisruptionBudget
-        | ObjectKind::StorageClass => false,
+        | ObjectKind::StorageClass
+        | ObjectKind::HorizontalPodAutoscaler => false,
     }
 }
 

@@ -202,6 +202,9 @@ mod tests {
                 ObjectKind::StorageClass => {
                     Body::StorageClass(v1::StorageClass { meta, ..Default::default() })
                 }
+                ObjectKind::HorizontalPodAutoscaler => {
+                    Body::HorizontalPodAutoscaler(v1::HorizontalPodAutoscaler { meta, ..Default::default() })
+                }
                 ObjectKind::Node => Body::Node(v1::Node { meta, ..Default::default() }),
             }
         }

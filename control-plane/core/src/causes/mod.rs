@@ -4,6 +4,7 @@
 //! [`correlate`] joins findings that have one root. All causes are named in [`of`]; adding one is a file, a word in
 //! `IncidentKind`, and the lines that the compiler then asks for here.
 
+mod autoscaler_at_maximum;
 pub mod correlate;
 mod disk_near_full;
 mod file_drift;
@@ -92,6 +93,7 @@ pub(crate) fn of(kind: IncidentKind) -> &'static dyn Cause {
         IncidentKind::NodePressure => &node_pressure::NodePressure,
         IncidentKind::DiskNearFull => &disk_near_full::DiskNearFull,
         IncidentKind::UnitFailed => &unit_failed::UnitFailed,
+        IncidentKind::AutoscalerAtMaximum => &autoscaler_at_maximum::AutoscalerAtMaximum,
     }
 }
 

@@ -276,9 +276,15 @@ pub(super) fn storm(uid: &str, snapshot: &Snapshot<'_>, now: Timestamp) -> Viola
     let limits = &snapshot.settings.storm;
     let window = SignedDuration::from_secs(limits.window_s.into());
     let opened = |i: &&Incident| i.created_at <= now && now.duration_since(i.created_at) < window;
-    // A failed Job has ended, and a volume that is near full still works: no part of what goes wrong at once.
+    // A failed Job has ended, and a volume that is near full still works, as does what an autoscaler holds at its maximum: no part of what goes wrong at once.
     let counts = |i: &&Incident| {
-        !matches!(i.kind, IncidentKind::Storm | IncidentKind::JobFailing | IncidentKind::VolumeNearFull)
+        !matches!(
+            i.kind,
+            IncidentKind::Storm
+                | IncidentKind::JobFailing
+                | IncidentKind::VolumeNearFull
+                | IncidentKind::AutoscalerAtMaximum
+        )
     };
     let recent = here().filter(counts).filter(opened).count();
     require(found, 6, recent < limits.incidents as usize, || {

@@ -67,6 +67,8 @@ words! {
         DiskNearFull = "disk_near_full",
         /// A unit of a host's systemd failed, or is started again and again.
         UnitFailed = "unit_failed",
+        /// An autoscaler has made as many replicas as it may for a while, and would make more.
+        AutoscalerAtMaximum = "autoscaler_at_maximum",
     }
 }
 

@@ -312,6 +312,25 @@ pub(crate) fn storage_class(name: &str, allows_expansion: bool) -> v1::StorageCl
     v1::StorageClass { meta: Some(meta), provisioner: "csi.example.com".into(), allows_expansion }
 }
 
+/// The HorizontalPodAutoscaler `name` of a Deployment of that name, which makes ten replicas, of at most so many, and is within its
+/// bounds.
+pub(crate) fn autoscaler(name: &str, max_replicas: i32) -> v1::HorizontalPodAutoscaler {
+    v1::HorizontalPodAutoscaler {
+        meta: Some(meta("hpa", name, None)),
+        target_api_version: "apps/v1".into(),
+        target_kind: "Deployment".into(),
+        target_name: name.into(),
+        min_replicas: 2,
+        max_replicas,
+        current_replicas: 10,
+        desired_replicas: 10,
+        scaling_active: "True".into(),
+        generation: 3,
+        observed_generation: 3,
+        ..Default::default()
+    }
+}
+
 /// A PersistentVolume `name`, bound, that can be attached from nodes of one of these zones; of every node without any.
 pub(crate) fn volume(name: &str, zones: &[&str]) -> v1::PersistentVolume {
     let zone = v1::NodeRequirement {

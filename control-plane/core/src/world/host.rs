@@ -210,7 +210,8 @@ impl HostFacts {
             | Body::PersistentVolumeClaim(_)
             | Body::PersistentVolume(_)
             | Body::PodDisruptionBudget(_)
-            | Body::StorageClass(_) => false,
+            | Body::StorageClass(_)
+            | Body::HorizontalPodAutoscaler(_) => false,
         }
     }
 

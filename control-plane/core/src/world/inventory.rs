@@ -13,8 +13,8 @@ use nimbus_protocol::v1::sync_mark::Phase;
 use serde::{Deserialize, Serialize};
 
 use super::kube::{
-    BatchJob, ConfigMap, DaemonSet, Deployment, Node, PersistentVolume, PersistentVolumeClaim, Pod,
-    PodDisruptionBudget, PodEvent, ReplicaSet, Secret, StatefulSet, StorageClass,
+    BatchJob, ConfigMap, DaemonSet, Deployment, HorizontalPodAutoscaler, Node, PersistentVolume,
+    PersistentVolumeClaim, Pod, PodDisruptionBudget, PodEvent, ReplicaSet, Secret, StatefulSet, StorageClass,
 };
 use super::measured::MeasuredNodes;
 use super::named::Named;
@@ -62,6 +62,9 @@ pub struct Inventory {
     /// StorageClasses by UID.
     #[serde(default)]
     pub storage_classes: Table<StorageClass>,
+    /// HorizontalPodAutoscalers by UID.
+    #[serde(default)]
+    pub horizontal_pod_autoscalers: Table<HorizontalPodAutoscaler>,
     /// What the kubelets measured, by node.
     pub measured: MeasuredNodes,
     /// The agent whose observations count.
@@ -143,6 +146,7 @@ impl Inventory {
             ObjectKind::PersistentVolume => &self.persistent_volumes,
             ObjectKind::PodDisruptionBudget => &self.pod_disruption_budgets,
             ObjectKind::StorageClass => &self.storage_classes,
+            ObjectKind::HorizontalPodAutoscaler => &self.horizontal_pod_autoscalers,
         }
     }
 
@@ -162,6 +166,7 @@ impl Inventory {
             ObjectKind::PersistentVolume => &mut self.persistent_volumes,
             ObjectKind::PodDisruptionBudget => &mut self.pod_disruption_budgets,
             ObjectKind::StorageClass => &mut self.storage_classes,
+            ObjectKind::HorizontalPodAutoscaler => &mut self.horizontal_pod_autoscalers,
         }
     }
 
@@ -210,6 +215,10 @@ impl Inventory {
             }
             Body::StorageClass(class) => {
                 put(&mut self.storage_classes, &mut self.owned, StorageClass::from(class.clone()))
+            }
+            Body::HorizontalPodAutoscaler(told) => {
+                let autoscaler = HorizontalPodAutoscaler::from(told.clone());
+                put(&mut self.horizontal_pod_autoscalers, &mut self.owned, autoscaler)
             }
             Body::Gone(gone) => self.gone(gone, observed_at),
         };
@@ -363,6 +372,9 @@ impl Inventory {
                 remove(&mut self.pod_disruption_budgets, &mut self.owned, &gone.uid)
             }
             ObjectKind::StorageClass => remove(&mut self.storage_classes, &mut self.owned, &gone.uid),
+            ObjectKind::HorizontalPodAutoscaler => {
+                remove(&mut self.horizontal_pod_autoscalers, &mut self.owned, &gone.uid)
+            }
         }
     }
 

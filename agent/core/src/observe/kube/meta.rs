@@ -128,6 +128,11 @@ impl SlimMeta {
         self.manager_of(Part::Resources, &[("StatefulSet", "apps/"), ("Pod", "v1")])
     }
 
+    /// The same of an autoscaler.
+    pub(super) fn manager_of_bounds(&self) -> Option<(&'static str, String)> {
+        self.manager_of(Part::Bounds, &[])
+    }
+
     /// The field manager that last wrote how much a claim asks for.
     pub(super) fn size_writer(&self) -> Option<&str> {
         self.last_writer(ManagedFields::has_resources).map(|(writer, _)| writer)

@@ -38,6 +38,10 @@ struct SpecFields {
     template: Option<IgnoredAny>,
     #[serde(rename = "f:resources")]
     resources: Option<IgnoredAny>,
+    #[serde(rename = "f:minReplicas")]
+    min_replicas: Option<IgnoredAny>,
+    #[serde(rename = "f:maxReplicas")]
+    max_replicas: Option<IgnoredAny>,
 }
 
 impl ManagedFields {
@@ -49,6 +53,12 @@ impl ManagedFields {
     /// Did it write how much a claim asks for?
     pub(super) fn has_resources(&self) -> bool {
         self.fields_v1.spec.resources.is_some()
+    }
+
+    /// Did it write one of the bounds of an autoscaler?
+    fn has_bounds(&self) -> bool {
+        let spec = &self.fields_v1.spec;
+        spec.min_replicas.is_some() || spec.max_replicas.is_some()
     }
 
     /// Did it write a part of a ConfigMap's or a Secret's content?
@@ -65,6 +75,8 @@ pub(super) enum Part {
     Template,
     /// How much a claim asks for.
     Resources,
+    /// How many replicas an autoscaler may make.
+    Bounds,
 }
 
 impl Part {
@@ -72,6 +84,7 @@ impl Part {
         match self {
             Self::Template => entry.has_template(),
             Self::Resources => entry.has_resources(),
+            Self::Bounds => entry.has_bounds(),
         }
     }
 
@@ -79,6 +92,7 @@ impl Part {
         match self {
             Self::Template => "the pod template",
             Self::Resources => "how much it asks for",
+            Self::Bounds => "its bounds",
         }
     }
 }
@@ -180,11 +194,12 @@ fn others(marks: &Marks<'_>) -> Option<Manager> {
     Some(("kapp", format!("label kapp.k14s.io/app = {app}")))
 }
 
-/// Tools that delete a claim which is larger than they say, and make a smaller one. A pod template they only write again.
+/// Tools that delete a claim which is larger than they say, and make a smaller one, and that write the bounds of an autoscaler back. A
+/// pod template they only write again.
 fn anew(marks: &Marks<'_>) -> Option<Manager> {
     match marks.part {
         Part::Template => None,
-        Part::Resources => {
+        Part::Resources | Part::Bounds => {
             let is_terraform = |name: &str| {
                 let name = name.to_ascii_lowercase();
                 name.starts_with("terraform") || name.starts_with("hashicorp") || name.starts_with("opentofu")
@@ -200,7 +215,7 @@ fn anew(marks: &Marks<'_>) -> Option<Manager> {
 /// What lets claims grow by itself, up to its own limit.
 fn growers(marks: &Marks<'_>) -> Option<Manager> {
     match marks.part {
-        Part::Template => None,
+        Part::Template | Part::Bounds => None,
         Part::Resources => {
             if let Some(limit) = marks.annotation(|a| &a.autoresize_limit) {
                 let why = format!("annotation resize.topolvm.io/storage_limit = {limit}");

@@ -16,9 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nimbus_agent_core::observe::kube::{
-    SlimConfigMap, SlimDaemonSet, SlimDeployment, SlimJob, SlimNode, SlimPersistentVolume,
-    SlimPersistentVolumeClaim, SlimPod, SlimPodDisruptionBudget, SlimPodEvent, SlimReplicaSet, SlimSecret,
-    SlimStatefulSet, SlimStorageClass,
+    SlimConfigMap, SlimDaemonSet, SlimDeployment, SlimHorizontalPodAutoscaler, SlimJob, SlimNode,
+    SlimPersistentVolume, SlimPersistentVolumeClaim, SlimPod, SlimPodDisruptionBudget, SlimPodEvent,
+    SlimReplicaSet, SlimSecret, SlimStatefulSet, SlimStorageClass,
 };
 use nimbus_platform::{DoublingWait, since_boot};
 use nimbus_protocol::ObjectKind;
@@ -233,6 +233,7 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
             ObjectKind::PersistentVolume => Collection::of::<SlimPersistentVolume>(),
             ObjectKind::PodDisruptionBudget => Collection::of::<SlimPodDisruptionBudget>(),
             ObjectKind::StorageClass => Collection::of::<SlimStorageClass>(),
+            ObjectKind::HorizontalPodAutoscaler => Collection::of::<SlimHorizontalPodAutoscaler>(),
         };
         kinds.spawn(stream::run(follow.clone(), of));
     }

@@ -154,7 +154,8 @@ fn only(kind: ObjectKind) -> Option<&'static str> {
         | ObjectKind::PersistentVolumeClaim
         | ObjectKind::PersistentVolume
         | ObjectKind::PodDisruptionBudget
-        | ObjectKind::StorageClass => None,
+        | ObjectKind::StorageClass
+        | ObjectKind::HorizontalPodAutoscaler => None,
     }
 }
 
@@ -174,7 +175,8 @@ fn metadata_alone(kind: ObjectKind) -> bool {
         | ObjectKind::PersistentVolumeClaim
         | ObjectKind::PersistentVolume
         | ObjectKind::PodDisruptionBudget
-        | ObjectKind::StorageClass => false,
+        | ObjectKind::StorageClass
+        | ObjectKind::HorizontalPodAutoscaler => false,
     }
 }
 

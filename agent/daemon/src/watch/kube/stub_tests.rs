@@ -99,6 +99,7 @@ async fn answer(
         "/apis/batch/v1/",
         "/apis/policy/v1/",
         "/apis/storage.k8s.io/v1/",
+        "/apis/autoscaling/v2/",
         "/api/v1/persistentvolume",
     ];
     if [PODS, NODES, SECRETS, "/api/v1/events", "/api/v1/configmaps"].contains(&path.as_str())

@@ -1,6 +1,7 @@
 //! Whole scenes from a finding to its end, without sockets and on a virtual clock.
 
 mod audit;
+mod autoscalers;
 mod bad_revision;
 mod beside;
 mod bounds;

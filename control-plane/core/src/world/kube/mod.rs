@@ -8,6 +8,7 @@ mod beside;
 mod config_map;
 mod daemon_set;
 mod deployment;
+mod horizontal_pod_autoscaler;
 mod node;
 mod persistent_volume;
 mod persistent_volume_claim;
@@ -30,6 +31,7 @@ pub use beside::{KeepsAway, Spread, StaysWith};
 pub use config_map::ConfigMap;
 pub use daemon_set::DaemonSet;
 pub use deployment::{Deployment, Rollout};
+pub use horizontal_pod_autoscaler::{AutoscalerMetric, HorizontalPodAutoscaler};
 pub use node::{Node, NodeFacts, Taint};
 pub use persistent_volume::PersistentVolume;
 pub use persistent_volume_claim::PersistentVolumeClaim;
@@ -62,6 +64,7 @@ pub(super) fn bound(body: &mut Body) -> bool {
         Body::PersistentVolume(volume) => persistent_volume::bound(volume),
         Body::PodDisruptionBudget(budget) => pod_disruption_budget::bound(budget),
         Body::StorageClass(class) => storage_class::bound(class),
+        Body::HorizontalPodAutoscaler(told) => horizontal_pod_autoscaler::bound(told),
         Body::Gone(_)
         | Body::Sync(_)
         | Body::Host(_)
