@@ -33,10 +33,8 @@ pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
         },
     });
     apply(&ground.work, &autoscaler).await?;
-    let since = Timestamp::now().saturating_sub(SignedDuration::from_mins(6)).map(|at| {
-        // As Kubernetes writes it.
-        Timestamp::from_second(at.as_second()).unwrap_or(at)
-    })?;
+    // In whole seconds, as Kubernetes writes it.
+    let since = Timestamp::from_second(nimbus_platform::now().as_second())? - SignedDuration::from_mins(6);
     apply_status(&ground.work, &autoscaler, said(since)).await?;
     ground
         .recommends(&["autoscaler", "cpu at 200 % of its aim", "about 6 replicas of Deployment web", "spec.maxReplicas (3)"])
