@@ -77,10 +77,20 @@ fn nothing_is_mounted_over_what_the_chart_mounts() {
             let found = format!("found \"{path}\"");
             assert_refused(chart, &with(path), &["extraVolumeMounts", "over the program", program, &found]);
         }
+        let inside = format!("{program}/x");
+        assert_refused(chart, &with(&inside), &["extraVolumeMounts", "over the program", program]);
         for path in ["/usr/share/ca-certificates", "/usr/bin/other", "/usr/local"] {
             assert_accepted(chart, &with(path));
         }
     }
+    // The pod of the backup, which is given these mounts too, has another one.
+    let program = "/usr/bin/nimbus";
+    assert_accepted(PLANE, &with(program));
+    assert_refused(
+        PLANE,
+        &format!("{BACKUP},{}", with(program)),
+        &["extraVolumeMounts", "over the program", program],
+    );
     // A file of the nodes has its path in the pod too.
     let beside = format!("hostAccess.files[0].path=/etc/ssh,{}", with("/etc/ssh/"));
     assert_refused(AGENT, &beside, &["extraVolumeMounts", "/etc/ssh is one"]);
@@ -148,6 +158,20 @@ fn no_two_mounts_have_one_path_and_what_is_mounted_is_in_its_volume() {
                 assert_refused(chart, &values, &[&name, "a path in the volume", path]);
             }
         }
+        let both = format!(
+            "{},extraVolumeMounts[0].subPath=a,extraVolumeMounts[0].subPathExpr=b",
+            mount(own, "/srv")
+        );
+        assert_refused(
+            chart,
+            &both,
+            &["extraVolumeMounts", "either a subPath or a subPathExpr", "found both"],
+        );
+        assert_refused(chart, &mount(own, "/srv:x"), &["extraVolumeMounts", "without a colon", "/srv:x"]);
+        for (path, of) in [("/proc", "/proc"), ("/proc/x", "/proc"), ("/sys/", "/sys"), ("/dev", "/dev")] {
+            assert_refused(chart, &mount(own, path), &["extraVolumeMounts", of, "of the pod itself"]);
+        }
+        assert_accepted(chart, &mount(own, "/dev/shm"));
     }
 }
 

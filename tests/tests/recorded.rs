@@ -54,6 +54,7 @@ async fn has_its_inventory(url: &StoreUrl) {
         ObjectKind::PersistentVolume,
         ObjectKind::PodDisruptionBudget,
         ObjectKind::StorageClass,
+        ObjectKind::HorizontalPodAutoscaler,
     ];
     assert_eq!(cluster.unlisted(), later);
 }

@@ -41,7 +41,7 @@
 {{- range include "nimbus-agent.volumes" . | fromYamlArray -}}{{- $volumes = append $volumes .name -}}{{- end -}}
 {{- include "nimbus-agent.check.mounts" .Values.extraVolumeMounts -}}
 {{- range .Values.extraVolumeMounts -}}
-{{- include "nimbus-agent.check.mountPath" (dict "mount" . "own" $mounted "open" (list) "program" "/usr/bin/nimbus-agent") -}}
+{{- include "nimbus-agent.check.mountPath" (dict "mount" . "own" $mounted "open" (list) "programs" (list "/usr/bin/nimbus-agent")) -}}
 {{- if not (has .name $volumes) -}}
 {{- include "nimbus-agent.wrong" (list "extraVolumeMounts"
   (printf "for the path %s a volume of extraVolumes or of the chart itself, so one of %s" (quote .mountPath) (join ", " $volumes))

@@ -51,9 +51,11 @@
 {{- $volumes = without $volumes "tmp" "config" "tls" "metrics" -}}
 {{- if not (include "nimbus-control-plane.claim" .) -}}{{- $volumes = without $volumes "data" -}}{{- end -}}
 {{- end -}}
+{{- $programs := list "/usr/bin/nimbus-control-plane" -}}
+{{- if .Values.backup.enabled -}}{{- $programs = append $programs "/usr/bin/nimbus" -}}{{- end -}}
 {{- include "nimbus-control-plane.check.mounts" .Values.extraVolumeMounts -}}
 {{- range .Values.extraVolumeMounts -}}
-{{- include "nimbus-control-plane.check.mountPath" (dict "mount" . "own" $mounted "open" (list "/tmp") "program" "/usr/bin/nimbus-control-plane") -}}
+{{- include "nimbus-control-plane.check.mountPath" (dict "mount" . "own" $mounted "open" (list "/tmp") "programs" $programs) -}}
 {{- if not (has .name $volumes) -}}
 {{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts"
   (printf "for the path %s a volume of extraVolumes or of the chart itself, so one of %s%s" (quote .mountPath) (join ", " $volumes) $both)

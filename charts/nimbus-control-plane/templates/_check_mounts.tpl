@@ -3,7 +3,7 @@
 {{- /*
 One of extraVolumeMounts, the `mount`: neither at a path of the chart's `own` ones, nor around it, nor in it, unless it is one
 of the `open` ones. Most of them are read-only: the pod would not start, as no place for a mount can be made in them. And not over
-the `program` of the image: another one would be started, or none.
+one of the `programs` of the images: another one would be started, or none.
 */ -}}
 {{- define "nimbus-control-plane.check.mountPath" -}}
 {{- $values := . -}}
@@ -14,8 +14,6 @@ the `program` of the image: another one would be started, or none.
 {{- if eq $path "/" -}}
 {{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts" "a mountPath below /, as the program itself is there" (quote $given)
   (printf "mount the volume %s in a directory of its own" (quote .mount.name))) -}}
-{{- else if or (eq $path .program) (hasPrefix (printf "%s/" $path) .program) -}}
-{{- $expected = printf "no path over the program of the image, which is %s" .program -}}
 {{- else if has $path .own -}}
 {{- $expected = printf "other paths than those of the chart's own volumes, of which %s is one" $path -}}
 {{- else -}}
@@ -26,6 +24,11 @@ the `program` of the image: another one would be started, or none.
 {{- else if and (hasPrefix (printf "%s/" .) $path) (not (has . $values.open)) -}}
 {{- $expected = printf "no path in those of the chart's own volumes, of which %s is one" . -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range .programs -}}
+{{- if and (not $expected) (or (eq $path .) (hasPrefix (printf "%s/" $path) .) (hasPrefix (printf "%s/" .) $path)) -}}
+{{- $expected = printf "no path over the program of the image, which is %s" . -}}
 {{- end -}}
 {{- end -}}
 {{- with $expected -}}
@@ -43,6 +46,17 @@ the `program` of the image: another one would be started, or none.
   "mount one of them somewhere else") -}}
 {{- end -}}
 {{- $paths = append $paths $path -}}
+{{- if contains ":" (toString .mountPath) -}}
+{{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts" "a mountPath without a colon" (quote .mountPath) "mount it somewhere else") -}}
+{{- end -}}
+{{- range list "/proc" "/sys" "/dev" -}}
+{{- if or (eq $path .) (and (ne . "/dev") (hasPrefix (printf "%s/" .) $path)) -}}
+{{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts" (printf "no path that is %s of the pod itself" .) (quote $path) "mount it somewhere else") -}}
+{{- end -}}
+{{- end -}}
+{{- if and .subPath .subPathExpr -}}
+{{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts" (printf "for %s either a subPath or a subPathExpr" (quote $path)) "both" "leave one of them") -}}
+{{- end -}}
 {{- $mount := . -}}
 {{- range $field := list "subPath" "subPathExpr" -}}
 {{- $within := index $mount $field | default "" | toString -}}
@@ -90,7 +104,7 @@ the `program` of the image: another one would be started, or none.
 {{- range $kind, $source := pick . "configMapRef" "secretRef" -}}{{- if not (kindIs "invalid" $source) -}}{{- $found = append $found $kind -}}{{- end -}}{{- end -}}
 {{- if ne (len $found) 1 -}}
 {{- include "nimbus-control-plane.wrong" (list "extraEnvFrom" "in each either a configMapRef or a secretRef" (default "neither" (join " and " $found))
-  "make an entry for each") -}}
+  (ternary "name one of the two, or leave the entry out" "make an entry for each" (empty $found))) -}}
 {{- end -}}
 {{- end -}}
 {{- range .extraVolumes -}}

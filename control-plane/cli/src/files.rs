@@ -122,6 +122,7 @@ fn remedy(error: &std::io::Error) -> &'static str {
         }
         std::io::ErrorKind::PermissionDenied => "run it as the file's owner, or change the permissions",
         std::io::ErrorKind::ReadOnlyFilesystem => "name a place on a writable file system",
+        std::io::ErrorKind::FileTooLarge | std::io::ErrorKind::InvalidData => "is it the file that is meant?",
         std::io::ErrorKind::InvalidInput => {
             "name a regular file; what a pipe gives is to be written into one first"
         }

@@ -144,17 +144,6 @@ pub async fn apply(work: &Workloads, object: &Value) -> anyhow::Result<Value> {
     apply_as(work, "kubectl", object).await
 }
 
-/// Writes an object's status, as its controller does.
-///
-/// # Errors
-/// When it is not there, or the API server refuses.
-pub async fn apply_status(work: &Workloads, object: &Value, status: Value) -> anyhow::Result<()> {
-    let name = object["metadata"]["name"].as_str().context("an object has a name")?;
-    let patch = Patch::Merge(json!({"status": status}));
-    let written = api_of(work, object)?.patch_status(name, &PatchParams::default(), &patch).await;
-    written.map(drop).with_context(|| format!("cannot write the status of {name}"))
-}
-
 /// Applies an object that belongs to no namespace.
 ///
 /// # Errors

@@ -2,13 +2,13 @@
 //! contents a step is done again.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::Path;
 
 use nimbus_deploy::answers::Answers;
 use nimbus_deploy::files::{is_own_terraform, used_text, used_tree};
 use nimbus_deploy::plan::{Charts, Plan};
 use nimbus_deploy::step::Used;
+use nimbus_platform::read_regular_start;
 
 use super::directory::Directory;
 use crate::error::Failure;
@@ -106,10 +106,8 @@ fn too_many(directory: &Path) -> Failure {
 }
 
 fn read(what: &str, path: &Path) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| files::unreadable(what, path, &error))?;
+    let bytes =
+        read_regular_start(path, MOST_BYTES + 1).map_err(|error| files::unreadable(what, path, &error))?;
     if bytes.len() as u64 > MOST_BYTES {
         return Err(Failure::new(format!("{what} is too large"))
             .expected(format!("at most {MOST_BYTES} bytes"))

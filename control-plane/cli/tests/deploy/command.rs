@@ -59,6 +59,12 @@ async fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
     nimbus(&[&[out][..], &good].concat()).await.unwrap();
     let answers = nimbus(&[out, "--file", &pipe("answers")]).await.unwrap_err();
     assert!(answers.title.contains("the file of answers") && answers.found.contains("pipe"), "{answers}");
+    let values = pipe("values");
+    for answer in ["extra.control_plane_values", "extra.agent_values"] {
+        let answer = format!("{answer}={values}");
+        let refused = nimbus(&[out, "--answer", &answer]).await.unwrap_err();
+        assert!(refused.found.contains("pipe"), "{refused}");
+    }
     pipe("prod/state.json");
     let state = nimbus(&[out, "--undo", "--yes"]).await.unwrap_err();
     assert!(state.title.contains("what was done so far") && state.found.contains("pipe"), "{state}");

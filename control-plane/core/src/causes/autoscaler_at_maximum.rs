@@ -1,8 +1,8 @@
-//! The cause `autoscaler_at_maximum`: a HorizontalPodAutoscaler has made as many replicas as it may for a while, and would make more.
+//! The cause `autoscaler_at_maximum`: a HorizontalPodAutoscaler makes as many replicas as it may for a while, and would make more.
 //!
-//! How many it would make is reckoned from what it measures, as Kubernetes does; where that is not known, nothing is said of it. Whether
-//! a greater maximum helps is another question, and the recommendation says what speaks against it: pods of its target that wait for
-//! room or do not run well, and whoever keeps its bounds.
+//! How many would do is reckoned from what it measures; where that is not known, no number is said. Whether a greater maximum helps is
+//! another question, and the recommendation says what speaks against it: pods of its target that are not there, cannot be scheduled or
+//! are not ready, and whoever keeps its bounds. Figures that move are in the evidence alone, so that they write no history.
 
 use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ObjectKind;
@@ -12,14 +12,20 @@ use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity};
 use crate::settings::{Settings, later};
 use crate::snapshot::Snapshot;
-use crate::world::{HorizontalPodAutoscaler, Inventory, Object as _, Pod, manager_name};
+use crate::world::{AutoscalerState, HorizontalPodAutoscaler, Inventory, Object as _, Pod, manager_name};
 
 pub(super) struct AutoscalerAtMaximum;
 
 const NEEDS: &[ObjectKind] = &[ObjectKind::HorizontalPodAutoscaler];
+/// What is needed to say how the pods of its target are.
+const PODS: &[ObjectKind] = &[ObjectKind::Pod, ObjectKind::ReplicaSet, ObjectKind::Deployment];
 
-/// How long one is at its maximum before a person is told: what is over sooner was a peak.
+/// How long it is seen to want more before a person is told: what is over sooner was a peak.
 const LASTING: SignedDuration = SignedDuration::from_mins(5);
+/// The same where it is not known whether it wants more now: Kubernetes keeps the greatest wish of the last five minutes by default.
+const LASTING_UNKNOWN: SignedDuration = SignedDuration::from_mins(10);
+/// How long it is seen within its bounds before it is over: at the edge it comes and goes.
+const WELL: SignedDuration = SignedDuration::from_mins(2);
 
 impl Cause for AutoscalerAtMaximum {
     fn needs(&self) -> &'static [ObjectKind] {
@@ -30,27 +36,30 @@ impl Cause for AutoscalerAtMaximum {
         1
     }
 
+    /// The last in the order of keys: where a cluster has more incidents than are kept, what fails is opened before what is busy.
     fn key_word(&self) -> &'static str {
-        "autoscaler"
+        "workload-autoscaler"
     }
 
     fn detect(&self, place: Place<'_>, _: &Settings) -> Vec<Finding> {
         let Place::Cluster(cluster, inventory) = place else { return Vec::new() };
-        let at_maximum =
-            inventory.horizontal_pod_autoscalers.values().filter(|it| it.at_maximum_since().is_some());
-        at_maximum
-            .map(|it| {
-                let scope = Scope::Cluster(cluster.to_owned());
-                Finding::new(IncidentKind::AutoscalerAtMaximum, scope, it.object(), vec![evidence(it)])
-            })
-            .collect()
+        let at_maximum = inventory.horizontal_pod_autoscalers.values().filter(|it| it.is_at_maximum());
+        let finding = |it: &HorizontalPodAutoscaler| {
+            let scope = Scope::Cluster(cluster.to_owned());
+            Finding::new(IncidentKind::AutoscalerAtMaximum, scope, it.object(), vec![evidence(it)])
+        };
+        at_maximum.map(finding).collect()
     }
 
     fn is_due(&self, s: &Snapshot<'_>, object: &ObjectRef, scope: &Scope, now: Timestamp) -> bool {
         let found = s.inventory(scope).and_then(|all| all.horizontal_pod_autoscalers.get(object.uid()));
-        found
-            .and_then(HorizontalPodAutoscaler::at_maximum_since)
-            .is_some_and(|since| later(since, LASTING) <= now)
+        let Some((it, since)) = found.and_then(|it| Some((it, it.state_since?))) else { return false };
+        let lasting = match it.state() {
+            AutoscalerState::WantsMore => LASTING,
+            AutoscalerState::MayWantMore => LASTING_UNKNOWN,
+            AutoscalerState::Within | AutoscalerState::Off | AutoscalerState::Unknown => return false,
+        };
+        later(since, lasting) <= now
     }
 
     fn title(&self, finding: &Finding, _pods: usize) -> String {
@@ -61,15 +70,29 @@ impl Cause for AutoscalerAtMaximum {
         Severity::Warning
     }
 
-    fn recovered(&self, s: &Snapshot<'_>, incident: &Incident, _: Timestamp) -> Option<String> {
+    fn recovered(&self, s: &Snapshot<'_>, incident: &Incident, now: Timestamp) -> Option<String> {
         let inventory = s.inventory(&incident.scope)?;
-        match inventory.horizontal_pod_autoscalers.get(incident.object.uid()) {
-            None => Some(format!("{} no longer exists", incident.object)),
-            Some(it) if is_within(it) => Some(format!(
-                "{} is within its bounds again: it makes {} of at most {} replicas",
-                incident.object, it.desired_replicas, it.max_replicas
-            )),
-            Some(_) => None,
+        let object = &incident.object;
+        let Some(it) = inventory.horizontal_pod_autoscalers.get(object.uid()) else {
+            return Some(format!("{object} no longer exists"));
+        };
+        match it.state() {
+            AutoscalerState::Within if it.state_since.is_some_and(|since| later(since, WELL) <= now) => {
+                Some(format!(
+                    "{object} is held back no more: it makes {} of at most {} replicas",
+                    it.desired_replicas, it.max_replicas
+                ))
+            }
+            AutoscalerState::Off => {
+                Some(format!("{object} is switched off: there are no replicas of {}", target(it)))
+            }
+            AutoscalerState::Unknown if it.able_to_scale == "False" && is_gone(it, inventory) => {
+                Some(format!("{} that {object} scales no longer exists", target(it)))
+            }
+            AutoscalerState::Within
+            | AutoscalerState::WantsMore
+            | AutoscalerState::MayWantMore
+            | AutoscalerState::Unknown => None,
         }
     }
 
@@ -79,7 +102,7 @@ impl Cause for AutoscalerAtMaximum {
         }
         let inventory = s.inventory(&incident.scope);
         let found = inventory.and_then(|all| all.horizontal_pod_autoscalers.get(incident.object.uid()));
-        match found.filter(|it| is_within(it)) {
+        match found.filter(|it| it.state() == AutoscalerState::Within) {
             Some(_) => Agreement::Agrees,
             None => Agreement::Disagrees(format!(
                 "{} is at its maximum, or does not say that it scales",
@@ -91,7 +114,12 @@ impl Cause for AutoscalerAtMaximum {
     fn recommendation(&self, s: &Snapshot<'_>, incident: &Incident) -> String {
         let found = s.inventory(&incident.scope).and_then(|inventory| {
             let it = inventory.horizontal_pod_autoscalers.get(incident.object.uid())?;
-            Some(advice(it, inventory))
+            Some(match s.known(&incident.scope, PODS) {
+                Ok(()) => advice(it, inventory),
+                Err(unknown) => {
+                    format!("how the pods of {} are is not known ({unknown}). {}", target(it), raise(it))
+                }
+            })
         });
         found.unwrap_or_else(|| self.sentence().to_owned())
     }
@@ -102,65 +130,100 @@ impl Cause for AutoscalerAtMaximum {
     }
 }
 
-/// Does its controller say of its present specification that it scales, and that its maximum holds nothing back?
-fn is_within(it: &HorizontalPodAutoscaler) -> bool {
-    let is_seen = it.observed_generation == 0 || it.observed_generation >= it.generation;
-    is_seen && it.scaling_active == "True" && it.limited_reason != "TooManyReplicas"
+/// Is what it scales of a kind that is listed in full, and not there?
+fn is_gone(it: &HorizontalPodAutoscaler, inventory: &Inventory) -> bool {
+    if !it.target_api_version.starts_with("apps/") {
+        return false;
+    }
+    let is_it = |namespace: &str, name: &str| namespace == it.meta.namespace && name == it.target_name;
+    match it.target_kind.as_str() {
+        "Deployment" => {
+            inventory.has_every(ObjectKind::Deployment)
+                && !inventory.deployments.values().any(|one| is_it(&one.meta.namespace, &one.meta.name))
+        }
+        "StatefulSet" => {
+            inventory.has_every(ObjectKind::StatefulSet)
+                && !inventory.stateful_sets.values().any(|one| is_it(&one.meta.namespace, &one.meta.name))
+        }
+        _ => false,
+    }
 }
 
 fn evidence(it: &HorizontalPodAutoscaler) -> String {
-    let since = it.limited_since.map_or_else(String::new, |since| format!(" since {since}"));
+    let since = it.state_since.map_or_else(String::new, |since| format!(", seen so since {since}"));
     let measured: Vec<String> = it
         .metrics
         .iter()
         .map(|metric| match metric.of_aim_permille {
+            // So much is told of all that is more.
+            Some(permille @ 100_000..) => {
+                format!("{} at {} % of its aim or more", metric.name, permille / 10)
+            }
             Some(permille) => format!("{} at {} % of its aim", metric.name, permille / 10),
             None => format!("{} unknown", metric.name),
         })
         .collect();
     let measured = if measured.is_empty() { "nothing that is told".to_owned() } else { measured.join(", ") };
+    let wanted = match it.wanted() {
+        Some((wanted, true)) => {
+            format!("by that about {wanted} replicas would do, if all that are there are ready")
+        }
+        Some((wanted, false)) => format!("by what is known about {wanted} replicas would do at least"),
+        None => "how many replicas would do is not known".to_owned(),
+    };
     format!(
-        "HorizontalPodAutoscaler {}/{}: it makes {} of at most {} replicas of {} {}{since}, and measures {measured}",
-        it.meta.namespace, it.meta.name, it.current_replicas, it.max_replicas, it.target_kind, it.target_name
+        "HorizontalPodAutoscaler {}/{}: it asks for {} of at most {} replicas of {}{since}, and measures {measured}; {wanted}",
+        it.meta.namespace,
+        it.meta.name,
+        it.current_replicas,
+        it.max_replicas,
+        target(it)
     )
 }
 
-/// What a person is told: how many would do, and what speaks against more.
+/// What a person is told: what speaks against more replicas, or where their maximum is raised.
 fn advice(it: &HorizontalPodAutoscaler, inventory: &Inventory) -> String {
-    let wanted = it.wanted().filter(|wanted| u64::try_from(it.max_replicas).is_ok_and(|max| *wanted > max));
-    let many = match wanted {
-        Some(wanted) => format!("by what it measures about {wanted} replicas of {} would do", target(it)),
-        None => format!("how many replicas of {} would do is not known from what it measures", target(it)),
-    };
     let pods: Vec<&Pod> = pods_of_target(it, inventory).collect();
-    let pending = pods.iter().filter(|pod| !pod.unschedulable.is_empty()).count();
-    if pending > 0 {
+    if let Some(waits) = pods.iter().find(|pod| !pod.unschedulable.is_empty()) {
+        let first = if waits.unschedulable.contains("Insufficient") {
+            "add nodes, or lower what its pods request"
+        } else {
+            "see to that"
+        };
         return format!(
-            "{many}, but {pending} of its pods wait for a node that has room: more of them would wait as well. Add nodes, or lower what \
-             its pods request, before spec.maxReplicas is raised"
+            "pod {} of {} cannot be scheduled ({}), and more of them would wait as well: {first}, before spec.maxReplicas is raised",
+            waits.meta.name,
+            target(it),
+            waits.unschedulable
         );
     }
-    let unwell = pods.iter().filter(|pod| !pod.ready).count();
-    if unwell > 0 {
+    if pods.len() < usize::try_from(it.current_replicas).unwrap_or(0) {
         return format!(
-            "{many}, but {unwell} of its {} pods are not ready: the load is on those that are. See to them before spec.maxReplicas ({}) is \
+            "fewer pods of {} are there than are asked for: see what keeps them from being made, such as a quota, before spec.maxReplicas is \
              raised",
-            pods.len(),
-            it.max_replicas
+            target(it)
         );
     }
-    let where_to = if it.manager.is_empty() {
+    if pods.iter().any(|pod| !pod.ready) {
+        return format!(
+            "pods of {} are not ready, and the load is on those that are: see to them before spec.maxReplicas is raised",
+            target(it)
+        );
+    }
+    raise(it)
+}
+
+/// Where its maximum is raised.
+fn raise(it: &HorizontalPodAutoscaler) -> String {
+    let place = if it.manager.is_empty() {
         format!("raise spec.maxReplicas ({}) of {}/{}", it.max_replicas, it.meta.namespace, it.meta.name)
     } else {
-        format!(
-            "raise its maximum ({}) where {} keeps it ({})",
-            it.max_replicas,
-            manager_name(&it.manager),
-            it.manager_evidence
-        )
+        let (by, why) = (manager_name(&it.manager), &it.manager_evidence);
+        format!("raise its maximum ({}) where {by} keeps it ({why})", it.max_replicas)
     };
     format!(
-        "{many}: {where_to}, where the cluster and what is behind its target have room for them; Nimbus does not write it"
+        "{place}, where the cluster and what is behind {} have room for more; the evidence says how many would do. Nimbus does not write it",
+        target(it)
     )
 }
 

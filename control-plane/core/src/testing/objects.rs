@@ -324,6 +324,7 @@ pub(crate) fn autoscaler(name: &str, max_replicas: i32) -> v1::HorizontalPodAuto
         max_replicas,
         current_replicas: 10,
         desired_replicas: 10,
+        able_to_scale: "True".into(),
         scaling_active: "True".into(),
         generation: 3,
         observed_generation: 3,

@@ -217,8 +217,7 @@ impl Inventory {
                 put(&mut self.storage_classes, &mut self.owned, StorageClass::from(class.clone()))
             }
             Body::HorizontalPodAutoscaler(told) => {
-                let autoscaler = HorizontalPodAutoscaler::from(told.clone());
-                put(&mut self.horizontal_pod_autoscalers, &mut self.owned, autoscaler)
+                self.put_autoscaler(HorizontalPodAutoscaler::from(told.clone()), observed_at)
             }
             Body::Gone(gone) => self.gone(gone, observed_at),
         };
@@ -235,6 +234,12 @@ impl Inventory {
             node.remember(before);
         }
         put(&mut self.nodes, &mut self.owned, node)
+    }
+
+    fn put_autoscaler(&mut self, mut autoscaler: HorizontalPodAutoscaler, observed_at: Timestamp) -> bool {
+        let before = self.horizontal_pod_autoscalers.get(&autoscaler.meta.uid);
+        autoscaler.remember(before, observed_at);
+        put(&mut self.horizontal_pod_autoscalers, &mut self.owned, autoscaler)
     }
 
     fn put_deployment(&mut self, mut deployment: Deployment) -> bool {

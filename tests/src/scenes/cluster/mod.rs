@@ -9,7 +9,6 @@ scenes!(
     all_pods_fail_at_once,
     argo_cd_applies_the_deployment,
     argo_cd_has_the_memory_limit,
-    autoscaler_at_its_maximum,
     autoscaler_moves_while_approval_is_read,
     autoscaler_without_metrics,
     bare_pod_crashes,

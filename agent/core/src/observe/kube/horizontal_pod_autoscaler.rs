@@ -1,21 +1,22 @@
 //! The slim HorizontalPodAutoscaler: what it scales, within which bounds, and whether it would go beyond them.
 //!
 //! What it measures changes all the time, and is told only while the autoscaler is held at its maximum, in steps of a tenth of the
-//! aim: an autoscaler that works within its bounds costs an observation for each change of its replicas, and no more.
+//! aim. Messages, which name another pod each time, are not told at all. So an autoscaler within its bounds costs an observation for each
+//! change of its replicas or of a condition's word, and no more.
 
 use nimbus_protocol::{ObjectKind, quantity, v1};
 use serde::Deserialize;
 
-use super::{Condition, Slim, SlimMeta, condition, count, micros};
+use super::{Condition, Slim, SlimMeta, condition, count};
 use crate::observe::bounded;
 
 /// The reason of `ScalingLimited` by which Kubernetes says that more replicas are wanted than there may be.
 const AT_MAXIMUM: &str = "TooManyReplicas";
-/// Most metrics that are told of one autoscaler.
+/// Most metrics that are told of one autoscaler; that there are more is told as one that is not known.
 const MOST_METRICS: usize = 16;
-/// In which steps a measured figure is told, thousandths of the aim.
+/// In which steps a measured figure is told, thousandths of the aim. It is rounded up, so that what is reckoned from it is not too little.
 const STEP: u64 = 100;
-/// More than this is told as this, thousandths of the aim.
+/// So much or more is told as this, thousandths of the aim.
 const MOST: u64 = 100_000;
 
 /// A HorizontalPodAutoscaler of `autoscaling/v2`.
@@ -134,18 +135,25 @@ fn name(kind: &str, source: &Source) -> String {
 /// leaves the place of one that it could not read empty.
 fn metrics(spec: &Spec, status: &Status) -> Vec<v1::AutoscalerMetric> {
     let current = status.current_metrics.as_deref().unwrap_or_default();
-    let told = spec.metrics.iter().flatten().enumerate().filter_map(|(at, aimed)| {
-        let (kind, source) = aimed.source()?;
+    let unknown = |name: &str| v1::AutoscalerMetric { name: bounded(name), of_aim_permille: 0 };
+    let tell = |(at, aimed): (usize, &Metric)| {
+        let Some((kind, source)) = aimed.source() else {
+            return unknown("a metric of a sort that is not known");
+        };
         let name = name(kind, source);
         let measured = || {
             let (is, measured) = current.get(at)?.source()?;
             let same = is == kind && self::name(is, measured) == name;
             measured.current.as_ref().filter(|_| same)?.of_aim(source.target.as_ref()?)
         };
-        let of_aim_permille = measured().map_or(0, |exact| (exact / STEP * STEP).max(1));
-        Some(v1::AutoscalerMetric { name: bounded(&name), of_aim_permille })
-    });
-    told.take(MOST_METRICS).collect()
+        // Nothing used is told as hardly anything: 0 is what was not told.
+        let told = measured().map(|exact| exact.max(1).next_multiple_of(STEP).min(MOST));
+        v1::AutoscalerMetric { of_aim_permille: told.unwrap_or(0), ..unknown(&name) }
+    };
+    let all = spec.metrics.as_deref().unwrap_or_default();
+    let mut told: Vec<v1::AutoscalerMetric> = all.iter().enumerate().take(MOST_METRICS).map(tell).collect();
+    told.extend((all.len() > MOST_METRICS).then(|| unknown("the other metrics")));
+    told
 }
 
 fn number(value: Option<i64>, without: i32) -> i32 {
@@ -164,11 +172,11 @@ impl Slim for SlimHorizontalPodAutoscaler {
         let (spec, status) = (&self.spec, &self.status);
         let (manager, evidence) = self.metadata.manager_of_bounds().unwrap_or_default();
         let conditions = status.conditions.as_deref().unwrap_or_default();
+        let able = condition(conditions, "AbleToScale");
         let active = condition(conditions, "ScalingActive");
         let limited = condition(conditions, "ScalingLimited").filter(|one| one.status == "True");
         let is_at_maximum = limited.is_some_and(|one| one.reason == AT_MAXIMUM);
         let inactive = active.filter(|one| one.status != "True");
-        let inactive_reason = inactive.map(|one| format!("{}: {}", one.reason, one.message));
         v1::observation::Body::HorizontalPodAutoscaler(v1::HorizontalPodAutoscaler {
             meta: Some(self.metadata.observe()),
             target_api_version: bounded(&spec.scale_target_ref.api_version),
@@ -178,10 +186,10 @@ impl Slim for SlimHorizontalPodAutoscaler {
             max_replicas: number(spec.max_replicas, 0),
             current_replicas: i32::try_from(count(status.current_replicas)).unwrap_or(i32::MAX),
             desired_replicas: i32::try_from(count(status.desired_replicas)).unwrap_or(i32::MAX),
+            able_to_scale: bounded(able.map_or("Unknown", |one| one.status.as_str())),
             scaling_active: bounded(active.map_or("Unknown", |one| one.status.as_str())),
-            inactive_reason: bounded(&inactive_reason.unwrap_or_default()),
+            inactive_reason: bounded(inactive.map_or("", |one| one.reason.as_str())),
             limited_reason: bounded(limited.map_or("", |one| one.reason.as_str())),
-            limited_since_us: limited.map_or(0, |one| micros(one.last_transition_time.as_ref())),
             metrics: if is_at_maximum { metrics(spec, status) } else { Vec::new() },
             manager: manager.to_owned(),
             manager_evidence: bounded(&evidence),
@@ -215,6 +223,7 @@ mod tests {
             "status": {
                 "currentReplicas": 10, "desiredReplicas": 10, "currentMetrics": measured, "observedGeneration": 3,
                 "conditions": [
+                    {"type": "AbleToScale", "status": "True", "reason": "ReadyForNewScale"},
                     {"type": "ScalingActive", "status": "True", "reason": "ValidMetricFound"},
                     {"type": "ScalingLimited", "status": "True", "reason": "TooManyReplicas",
                      "lastTransitionTime": "2026-11-30T10:00:00Z"},
@@ -229,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn one_at_its_maximum_says_since_when_and_what_it_measures() {
+    fn one_at_its_maximum_says_what_it_measures() {
         let aim = json!([{"type": "Resource", "resource": {
             "name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}}}]);
         let measured = json!([{"type": "Resource", "resource": {
@@ -237,9 +246,10 @@ mod tests {
         let seen = seen(at_maximum(&aim, &measured));
         assert_eq!((seen.min_replicas, seen.max_replicas, seen.current_replicas), (1, 10, 10));
         assert_eq!((seen.target_kind.as_str(), seen.target_name.as_str()), ("Deployment", "web"));
-        assert_eq!((seen.scaling_active.as_str(), seen.limited_reason.as_str()), ("True", "TooManyReplicas"));
-        assert_eq!(seen.limited_since_us, 1_780_135_200_000_000 + 15_897_600_000_000);
-        assert_eq!(seen.metrics, [v1::AutoscalerMetric { name: "cpu".into(), of_aim_permille: 1_500 }]);
+        let conditions =
+            (seen.able_to_scale.as_str(), seen.scaling_active.as_str(), seen.limited_reason.as_str());
+        assert_eq!(conditions, ("True", "True", "TooManyReplicas"));
+        assert_eq!(seen.metrics, [v1::AutoscalerMetric { name: "cpu".into(), of_aim_permille: 1_600 }]);
     }
 
     #[test]
@@ -258,7 +268,7 @@ mod tests {
             (
                 json!({"containerResource": {"name": "memory", "container": "app", "target": {"averageValue": "1Gi"}}}),
                 json!({"containerResource": {"name": "memory", "container": "app", "current": {"averageValue": "1100Mi"}}}),
-                1_000,
+                1_100,
             ),
             // Half idle, and hardly anything at all: neither is not told.
             (
@@ -269,7 +279,13 @@ mod tests {
             (
                 json!({"resource": {"name": "cpu", "target": {"averageUtilization": 80}}}),
                 json!({"resource": {"name": "cpu", "current": {"averageUtilization": 0}}}),
-                1,
+                100,
+            ),
+            // A queue that holds a thousand times of what is aimed at.
+            (
+                json!({"external": {"metric": {"name": "queue"}, "target": {"averageValue": "5"}}}),
+                json!({"external": {"metric": {"name": "queue"}, "current": {"averageValue": "5k"}}}),
+                MOST,
             ),
         ] {
             assert_eq!(permille(&aim, &measured), expected, "{aim}");
@@ -291,11 +307,20 @@ mod tests {
         ] {
             assert_eq!(permille(&aim, &measured), 0, "{measured}");
         }
-        let aim = json!({"resource": {"name": "cpu", "target": {"averageUtilization": 0}}});
+        let nothing = json!({"resource": {"name": "cpu", "target": {"averageUtilization": 0}}});
         let measured = json!({"resource": {"name": "cpu", "current": {"averageUtilization": 95}}});
-        assert_eq!(permille(&aim, &measured), 0);
+        assert_eq!(permille(&nothing, &measured), 0);
         let none = seen(at_maximum(&json!(null), &json!(null)));
         assert_eq!(none.metrics, []);
+        // A sort of metric that came later, and more of them than are told.
+        let unknown = |object: Value| {
+            let all = seen(object).metrics;
+            (all.len(), all.last().map(|metric| (metric.name.clone(), metric.of_aim_permille)))
+        };
+        let later = at_maximum(&json!([{"type": "Later", "later": {}}]), &json!([{}]));
+        assert_eq!(unknown(later), (1, Some(("a metric of a sort that is not known".to_owned(), 0))));
+        let many = at_maximum(&json!(vec![aim; MOST_METRICS + 1]), &json!([]));
+        assert_eq!(unknown(many), (MOST_METRICS + 1, Some(("the other metrics".to_owned(), 0))));
     }
 
     #[test]
@@ -306,8 +331,9 @@ mod tests {
             {"type": "ScalingLimited", "status": "False", "reason": "DesiredWithinRange"},
         ]);
         let inside = seen(object.clone());
-        assert_eq!((inside.limited_reason.as_str(), inside.limited_since_us), ("", 0));
-        assert_eq!(inside.inactive_reason, "FailedGetResourceMetric: no metrics API");
+        let words =
+            (inside.able_to_scale.as_str(), inside.limited_reason.as_str(), inside.inactive_reason.as_str());
+        assert_eq!(words, ("Unknown", "", "FailedGetResourceMetric"));
         object["status"] = json!({});
         let new = seen(object);
         assert_eq!((new.scaling_active.as_str(), new.observed_generation), ("Unknown", 0));

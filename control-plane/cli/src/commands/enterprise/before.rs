@@ -94,15 +94,20 @@ fn found<'a>(report: &'a Report, verdicts: &'a [Verdict]) -> impl Iterator<Item 
     report.checks.iter().filter(|finding| verdicts.contains(&finding.outcome.verdict))
 }
 
-/// The failure of the checks that failed, if any did.
+/// The failure of the checks that failed, if any did, and of a cluster that nobody saw.
 fn refuse(report: &Report) -> Result<(), Failure> {
-    let failed: Vec<&Finding> = found(report, &[Verdict::Failure]).collect();
+    let is_in_the_way = |one: &&Finding| match one.outcome.verdict {
+        Verdict::Failure => true,
+        Verdict::Unknown => one.name == "cluster",
+        Verdict::Pass | Verdict::Warning => false,
+    };
+    let failed: Vec<&Finding> = report.checks.iter().filter(is_in_the_way).collect();
     if failed.is_empty() {
         return Ok(());
     }
     let of = |text: fn(&Finding) -> String| failed.iter().map(|one| text(one)).collect::<Vec<_>>().join("; ");
     Err(Failure::new("the cluster is not as the installation needs it; nothing was done in it")
-        .expected("every check of `nimbus preflight` to end without a failure")
+        .expected("every check of `nimbus preflight` to end without a failure, and a cluster that answers")
         .found(of(|one| format!("{}: {}", one.name, one.outcome.found)))
         .next(format!(
             "{}; then the same command again, or with --skip-preflight to go on all the same",
@@ -137,6 +142,23 @@ mod tests {
         assert_eq!(failure.found, "storage: there is none");
         assert!(
             failure.next.starts_with("make one") && failure.next.contains("--skip-preflight"),
+            "{failure}"
+        );
+    }
+
+    #[test]
+    fn a_cluster_that_nobody_saw_stops_and_another_unknown_does_not() {
+        let unknown = |name| Check::<()> {
+            name,
+            what: "it is",
+            judge: |()| Ok(Outcome::unknown("nobody saw it", "look")),
+        };
+        let report = |name| Report::of(&[GOOD, unknown(name)], &(), Timestamp::UNIX_EPOCH);
+        refuse(&report("clock")).unwrap();
+        let failure = refuse(&report("cluster")).unwrap_err();
+        assert_eq!(failure.found, "cluster: nobody saw it");
+        assert!(
+            failure.next.contains("KUBECONFIG") && failure.next.contains("--skip-preflight"),
             "{failure}"
         );
     }

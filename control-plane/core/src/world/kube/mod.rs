@@ -31,7 +31,7 @@ pub use beside::{KeepsAway, Spread, StaysWith};
 pub use config_map::ConfigMap;
 pub use daemon_set::DaemonSet;
 pub use deployment::{Deployment, Rollout};
-pub use horizontal_pod_autoscaler::{AutoscalerMetric, HorizontalPodAutoscaler};
+pub use horizontal_pod_autoscaler::{AutoscalerMetric, AutoscalerState, HorizontalPodAutoscaler};
 pub use node::{Node, NodeFacts, Taint};
 pub use persistent_volume::PersistentVolume;
 pub use persistent_volume_claim::PersistentVolumeClaim;
