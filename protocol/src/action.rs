@@ -43,6 +43,8 @@ actions! {
     RestartUnit = "restart_unit",
     /// Raise how much storage a PersistentVolumeClaim asks for, whose volume is nearly full.
     ExpandVolume = "expand_volume",
+    /// Raise how many replicas an autoscaler may make, which is held back by its maximum.
+    RaiseAutoscalerMaximum = "raise_autoscaler_maximum",
 }
 
 /// With these words in its reason an agent refuses to raise a memory limit for which a namespace has no room: the same is not
@@ -52,6 +54,10 @@ pub const NO_ROOM: &str = "expected room for the higher limit";
 /// With these words in its reason an agent refuses to expand a volume that the API server does not let grow, such as by a quota: the
 /// same is not asked for again soon.
 pub const NOT_LET_GROW: &str = "expected a claim that the API server lets grow";
+
+/// With these words in its reason an agent refuses to raise an autoscaler's maximum where a quota has no room for more replicas, or the
+/// API server lets nobody raise it: the same is not asked for again soon.
+pub const MORE_REPLICAS: &str = "expected that more replicas may be made";
 
 /// With these words in its reason an agent refuses to start a unit that systemd does not let its user start: the same is not asked
 /// for again.

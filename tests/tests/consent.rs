@@ -18,6 +18,9 @@ fn example(kind: ActionKind) -> Body {
         ActionKind::RestartPod => Body::RestartPod(v1::RestartPod::default()),
         ActionKind::RollbackDeployment => Body::RollbackDeployment(v1::RollbackDeployment::default()),
         ActionKind::ExpandVolume => Body::ExpandVolume(v1::ExpandVolume::default()),
+        ActionKind::RaiseAutoscalerMaximum => {
+            Body::RaiseAutoscalerMaximum(v1::RaiseAutoscalerMaximum::default())
+        }
         ActionKind::RaiseMemoryLimit => Body::RaiseMemoryLimit(v1::RaiseMemoryLimit::default()),
         ActionKind::RestoreFile => Body::RestoreFile(v1::RestoreFile::default()),
         ActionKind::AcceptBaseline => Body::AcceptBaseline(v1::AcceptBaseline::default()),

@@ -36,6 +36,7 @@ fn is_of_the_cluster(permission: &Permission) -> bool {
         ("", "namespaces" | "nodes") => true,
         ("", "pods" | "pods/eviction" | "limitranges" | "resourcequotas" | "persistentvolumeclaims")
         | ("apps", "deployments" | "replicasets" | "statefulsets")
+        | ("autoscaling", "horizontalpodautoscalers")
         | ("policy", "poddisruptionbudgets") => false,
         _ => panic!("expected a resource that is listed here, found {resource:?} of group {group:?}; add it"),
     }

@@ -72,6 +72,7 @@ words! {
         "raise_memory_limit",
         "restart_unit",
         "expand_volume",
+        "raise_autoscaler_maximum",
     ];
     /// Who can undo what a plan changes, once it is done.
     UndoBy = &["person", "nobody"];

@@ -3,6 +3,7 @@
 //! Says what the figures are and which combinations make no sense; what they are used for is in `causes`,
 //! `remedies`, `safety` and `remediation`.
 
+pub mod autoscalers;
 pub mod calendar;
 pub mod quorum;
 pub mod volumes;
@@ -10,6 +11,7 @@ pub mod volumes;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use self::autoscalers::Autoscalers;
 use self::calendar::Period;
 use self::quorum::Quorum;
 use self::volumes::Volumes;
@@ -69,6 +71,8 @@ pub struct Settings {
     pub storm: StormLimits,
     /// How far volumes may grow.
     pub volumes: Volumes,
+    /// How far the maximum of autoscalers may be raised.
+    pub autoscalers: Autoscalers,
     /// Whose word is needed where one person's is not enough. The first that fits a plan holds; none: one person, of whatever group.
     pub quorum: Vec<Quorum>,
     /// Where one is for an action, it is begun only while one of them is now; none: always.
@@ -138,6 +142,7 @@ impl Default for Settings {
             caps: Caps::default(),
             storm: StormLimits::default(),
             volumes: Volumes::default(),
+            autoscalers: Autoscalers::default(),
             quorum: Vec::new(),
             window: Vec::new(),
             blackout: Vec::new(),
@@ -213,6 +218,11 @@ impl Settings {
         let lifetime = self.job_ttl_ms.saturating_add(self.clock_skew_ms);
         at_most("job_ttl_ms and clock_skew_ms together", 3_600_000, lifetime)?;
         self.volumes.validate().map_err(|(name, expected, found)| SettingsError { name, expected, found })?;
+        self.autoscalers.validate().map_err(|(name, expected, found)| SettingsError {
+            name,
+            expected,
+            found,
+        })?;
         for (name, checked) in [
             ("quorum", quorum::validate(&self.quorum)),
             ("window", calendar::validate(&self.window)),

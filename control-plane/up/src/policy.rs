@@ -132,7 +132,8 @@ fn allowed_by(kind: ActionKind) -> AllowedBy {
         | ActionKind::RollbackDeployment
         | ActionKind::RaiseMemoryLimit
         | ActionKind::UncordonNode
-        | ActionKind::ExpandVolume => AllowedBy::Enabling,
+        | ActionKind::ExpandVolume
+        | ActionKind::RaiseAutoscalerMaximum => AllowedBy::Enabling,
     }
 }
 

@@ -321,6 +321,7 @@ pub fn horizontal_pod_autoscaler() -> v1::HorizontalPodAutoscaler {
         manager_evidence: "argocd.argoproj.io/tracking-id".into(),
         generation: 3,
         observed_generation: 2,
+        bounds_writer: "kubectl-edit".into(),
     }
 }
 

@@ -4,6 +4,7 @@ use nimbus_protocol::v1::{self, action, agent_frame, observation, server_frame};
 
 use super::check;
 
+mod actions;
 mod agent_status;
 mod kube;
 mod measured;
@@ -167,29 +168,6 @@ fn target() -> v1::Target {
     v1::Target { namespace: "shop".into(), name: "api".into(), uid: "u".into() }
 }
 
-fn restart_pod() -> v1::RestartPod {
-    v1::RestartPod {
-        pod: Some(target()),
-        owner: Some(target()),
-        node: "node-1".into(),
-        avoid_node: true,
-        container: "api".into(),
-        min_restarts: 3,
-        owner_kind: "StatefulSet".into(),
-    }
-}
-
-fn rollback() -> v1::RollbackDeployment {
-    v1::RollbackDeployment {
-        deployment: Some(target()),
-        generation: 8,
-        current_template_hash: vec![6; 32],
-        to_replica_set: Some(target()),
-        to_revision: 7,
-        to_template_hash: vec![7; 32],
-    }
-}
-
 fn facts() -> v1::FileFacts {
     v1::FileFacts {
         kind: "file".into(),
@@ -198,59 +176,6 @@ fn facts() -> v1::FileFacts {
         gid: 2,
         sha256: vec![8; 32],
         ..Default::default()
-    }
-}
-
-fn restore() -> v1::RestoreFile {
-    v1::RestoreFile {
-        root: "/etc/app".into(),
-        path: "/etc/app/app.conf".into(),
-        expect_current: Some(facts()),
-        restore_to: Some(facts()),
-    }
-}
-
-fn accept() -> v1::AcceptBaseline {
-    v1::AcceptBaseline {
-        root: "/etc/app".into(),
-        path: "/etc/app/app.conf".into(),
-        expect_current: Some(facts()),
-    }
-}
-
-fn withdraw() -> v1::WithdrawBaseline {
-    v1::WithdrawBaseline {
-        root: "/etc/app".into(),
-        path: "/etc/app/app.conf".into(),
-        expect_baseline: Some(facts()),
-    }
-}
-
-fn raise() -> v1::RaiseMemoryLimit {
-    v1::RaiseMemoryLimit {
-        deployment: Some(target()),
-        current_template_hash: vec![6; 32],
-        container: "api".into(),
-        from_bytes: 64 << 20,
-        to_bytes: 96 << 20,
-        request_too: true,
-    }
-}
-
-fn restart_unit() -> v1::RestartUnit {
-    v1::RestartUnit {
-        unit: "nginx.service".into(),
-        failed_invocation: vec![7; 16],
-        result: "exit-code".into(),
-    }
-}
-
-fn expand_volume() -> v1::ExpandVolume {
-    v1::ExpandVolume {
-        claim: Some(target()),
-        from_bytes: 8 << 30,
-        to_bytes: 12 << 30,
-        storage_class: "fast".into(),
     }
 }
 
@@ -282,10 +207,6 @@ fn units() -> v1::Units {
     v1::Units { system_state: "degraded".into(), units: vec![unit()], not_listed: 3 }
 }
 
-fn uncordon() -> v1::UncordonNode {
-    v1::UncordonNode { node: Some(target()), cordoned_by: "job_1".into(), held: false }
-}
-
 fn approval() -> v1::Approval {
     v1::Approval { by: "operator".into(), at_us: 9, plan_digest: vec![9; 32], approval_id: "apr_1".into() }
 }
@@ -310,7 +231,7 @@ pub fn job() -> v1::Job {
         limits: Some(limits()),
         requested_by: "nimbus".into(),
         needs_approval: true,
-        action: nimbus_protocol::action::encode(action::Body::RestartPod(restart_pod())),
+        action: nimbus_protocol::action::encode(action::Body::RestartPod(actions::restart_pod())),
     }
 }
 
@@ -461,19 +382,20 @@ pub fn each(seen: &mut Vec<String>) {
     check("JobReport", &job_report(), seen);
     check("Observation", &observation(), seen);
     check("Target", &target(), seen);
-    check("RestartPod", &restart_pod(), seen);
-    check("RollbackDeployment", &rollback(), seen);
+    check("RestartPod", &actions::restart_pod(), seen);
+    check("RollbackDeployment", &actions::rollback(), seen);
     check("FileFacts", &facts(), seen);
-    check("RestoreFile", &restore(), seen);
-    check("AcceptBaseline", &accept(), seen);
-    check("WithdrawBaseline", &withdraw(), seen);
-    check("UncordonNode", &uncordon(), seen);
-    check("RaiseMemoryLimit", &raise(), seen);
-    check("RestartUnit", &restart_unit(), seen);
-    check("ExpandVolume", &expand_volume(), seen);
+    check("RestoreFile", &actions::restore(), seen);
+    check("AcceptBaseline", &actions::accept(), seen);
+    check("WithdrawBaseline", &actions::withdraw(), seen);
+    check("UncordonNode", &actions::uncordon(), seen);
+    check("RaiseMemoryLimit", &actions::raise_memory_limit(), seen);
+    check("RestartUnit", &actions::restart_unit(), seen);
+    check("ExpandVolume", &actions::expand_volume(), seen);
+    check("RaiseAutoscalerMaximum", &actions::raise_autoscaler_maximum(), seen);
     check("Unit", &unit(), seen);
     check("Units", &units(), seen);
-    check("Action", &v1::Action { body: Some(action::Body::RestoreFile(restore())) }, seen);
+    check("Action", &v1::Action { body: Some(action::Body::RestoreFile(actions::restore())) }, seen);
     check("Approval", &approval(), seen);
     check("Limits", &limits(), seen);
     check("Job", &job(), seen);

@@ -49,6 +49,9 @@ pub const OTHER_HELMS: [&str; 3] = ["v3.8.2", "v3.14.4", "v3.22.0"];
 /// Holds images and charts: the CNCF's Distribution; built as the module that it is, as containerd is.
 const REGISTRY: (&str, &str) = ("github.com/distribution/distribution/v3/cmd/registry", "v3.1.2");
 
+/// Serves what nodes and pods use, for autoscalers; built as the module that it is, as containerd is.
+const METRICS_SERVER: (&str, &str) = ("sigs.k8s.io/metrics-server/cmd/metrics-server", "v0.9.0");
+
 /// OpenTofu and a provider for it that knows schemas alone, from a module of their own.
 const TOFU: (&str, &str) = ("tests/terraform/provider", "github.com/opentofu/opentofu/cmd/tofu");
 /// What that module's own program is called by Go, and what it is called here.
@@ -178,17 +181,33 @@ pub fn ensure_helm_of(repository: &Path, version: &str) -> anyhow::Result<PathBu
 /// # Errors
 /// When Go is not installed or the build fails, with what to do.
 pub fn ensure_registry(repository: &Path) -> anyhow::Result<PathBuf> {
+    ensure_published(repository, "registry", REGISTRY)
+}
+
+/// metrics-server: finds it, or builds it, some two minutes, once for each version.
+///
+/// # Errors
+/// When Go is not installed or the build fails, with what to do.
+pub fn ensure_metrics_server(repository: &Path) -> anyhow::Result<PathBuf> {
+    ensure_published(repository, "metrics-server", METRICS_SERVER)
+}
+
+/// A program of a module of its own.
+fn ensure_published(
+    repository: &Path,
+    name: &'static str,
+    (package, version): (&str, &str),
+) -> anyhow::Result<PathBuf> {
     let (binaries, cache) = locate(repository)?;
-    let (package, version) = REGISTRY;
     // Another version goes elsewhere, so that it is built, and the cluster's programs are not.
-    let into = binaries.built.join(format!("registry-{version}"));
-    let path = into.join("registry");
+    let into = binaries.built.join(format!("{name}-{version}"));
+    let path = into.join(name);
     if path.is_file() {
         return Ok(path);
     }
     let _lock = locked(&cache)?;
     if !path.is_file() {
-        let what = Published { name: "registry", version, tags: "", programs: &["registry"] };
+        let what = Published { name, version, tags: "", programs: &[name] };
         what.install(&into, &[format!("{package}@{version}")])?;
     }
     Ok(path)

@@ -58,6 +58,12 @@ impl Authority {
             &masters,
             ExtendedKeyUsagePurpose::ClientAuth,
         )?;
+        let (proxy, proxy_key) = self.issue(
+            CertificateParams::new(Vec::new())?,
+            "front-proxy",
+            &[],
+            ExtendedKeyUsagePurpose::ClientAuth,
+        )?;
         let accounts = KeyPair::generate()?;
         for (name, text) in [
             ("ca.crt", &self.pem),
@@ -65,6 +71,8 @@ impl Authority {
             ("apiserver.key", &key),
             ("kubelet-client.crt", &client),
             ("kubelet-client.key", &client_key),
+            ("front-proxy.crt", &proxy),
+            ("front-proxy.key", &proxy_key),
             ("accounts.key", &accounts.serialize_pem()),
             ("accounts.pub", &accounts.public_key_pem()),
         ] {

@@ -47,16 +47,25 @@ pub(super) struct Ports {
     pub etcd: u16,
     pub etcd_peer: u16,
     pub api: u16,
+    pub kubelets: u16,
 }
 
 /// The simulator's configuration: how it runs, then every stage. A new file is one line here.
-pub(super) const STAGES: [&str; 5] = [
+const STAGES: [&str; 5] = [
     include_str!("../../rig/stages/kwok.yaml"),
     include_str!("../../rig/stages/node.yaml"),
     include_str!("../../rig/stages/pod.yaml"),
     include_str!("../../rig/stages/pod-crash.yaml"),
     include_str!("../../rig/stages/pod-image.yaml"),
 ];
+
+/// What the simulator does when it tells what pods use.
+const METRICS: &str = include_str!("../../rig/stages/metrics.yaml");
+
+/// The simulator's configuration, part by part.
+pub(super) fn stages(metrics: bool) -> Vec<&'static str> {
+    STAGES.into_iter().chain(metrics.then_some(METRICS)).collect()
+}
 
 /// What the API server's audit log is about.
 pub(super) const AUDIT_POLICY: &str = include_str!("../../rig/audit-policy.yaml");
@@ -81,7 +90,7 @@ pub(super) fn command(
         Component::ApiServer => api_server(&file, ports, options.reach),
         Component::ControllerManager => controller_manager(&file, node_grace_seconds),
         Component::Scheduler => scheduler(&file),
-        Component::Kubelets => kubelets(&file, node_grace_seconds),
+        Component::Kubelets => kubelets(&file, ports, options),
     };
     command.args(args);
     command
@@ -113,6 +122,14 @@ fn api_server(file: &dyn Fn(&str) -> String, ports: Ports, reach: Reach) -> Vec<
         format!("--service-account-key-file={}", file("accounts.pub")),
         format!("--service-account-signing-key-file={}", file("accounts.key")),
         format!("--cert-dir={}", file("certs")),
+        // By these it asks API servers that stand behind it, such as metrics-server, in the name of its users.
+        format!("--requestheader-client-ca-file={}", file("ca.crt")),
+        format!("--proxy-client-cert-file={}", file("front-proxy.crt")),
+        format!("--proxy-client-key-file={}", file("front-proxy.key")),
+        "--requestheader-allowed-names=front-proxy".to_owned(),
+        "--requestheader-username-headers=X-Remote-User".to_owned(),
+        "--requestheader-group-headers=X-Remote-Group".to_owned(),
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
         format!("--audit-policy-file={}", file("audit-policy.yaml")),
         format!("--audit-log-path={}", file("audit.log")),
     ];
@@ -171,6 +188,10 @@ fn controller_manager(file: &dyn Fn(&str) -> String, node_grace_seconds: u32) ->
             "--concurrent-replicaset-syncs=20",
             "--concurrent-gc-syncs=40",
             "--concurrent-namespace-syncs=10",
+            // Autoscalers look often, and do not wait until a pod has run for minutes.
+            "--horizontal-pod-autoscaler-sync-period=2s",
+            "--horizontal-pod-autoscaler-initial-readiness-delay=0s",
+            "--horizontal-pod-autoscaler-cpu-initialization-period=0s",
         ]
         .map(str::to_owned),
     );
@@ -187,15 +208,27 @@ fn scheduler(file: &dyn Fn(&str) -> String) -> Vec<String> {
     ]
 }
 
-fn kubelets(file: &dyn Fn(&str) -> String, node_grace_seconds: u32) -> Vec<String> {
-    vec![
+fn kubelets(file: &dyn Fn(&str) -> String, ports: Ports, options: &Options) -> Vec<String> {
+    let mut args = vec![
         format!("--kubeconfig={}", file("admin.kubeconfig")),
         format!("--config={}", file("stages.yaml")),
         format!("--manage-nodes-with-label-selector={KUBELET_LABEL}=running"),
         // Renewed four times within its duration, which stays below the grace period: with the usual
         // 40 s, healthy nodes of a quick cluster turn NotReady between two renewals.
-        format!("--node-lease-duration-seconds={}", (node_grace_seconds * 3 / 4).max(4)),
-        "--node-ip=10.0.0.1".to_owned(),
+        format!("--node-lease-duration-seconds={}", (options.node_grace_seconds * 3 / 4).max(4)),
         "--cidr=10.128.0.0/10".to_owned(),
-    ]
+    ];
+    if options.metrics {
+        args.extend([
+            // Where metrics-server finds what they tell.
+            "--node-ip=127.0.0.1".to_owned(),
+            format!("--node-port={}", ports.kubelets),
+            format!("--server-address=127.0.0.1:{}", ports.kubelets),
+            format!("--tls-cert-file={}", file("apiserver.crt")),
+            format!("--tls-private-key-file={}", file("apiserver.key")),
+        ]);
+    } else {
+        args.push("--node-ip=10.0.0.1".to_owned());
+    }
+    args
 }

@@ -10,6 +10,7 @@ pub mod build;
 pub mod cert_manager;
 mod certs;
 mod components;
+pub mod metrics;
 pub mod real_node;
 pub mod schemas;
 pub mod systemd;
@@ -45,6 +46,8 @@ pub struct Options {
     pub node_grace_seconds: u32,
     /// Who reaches the API server.
     pub reach: Reach,
+    /// Whether the simulated kubelets tell what their pods use; see [`metrics`].
+    pub metrics: bool,
 }
 
 /// Who reaches the API server.
@@ -58,7 +61,7 @@ pub enum Reach {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 3, node_grace_seconds: 20, reach: Reach::Loopback }
+        Self { nodes: 3, node_grace_seconds: 20, reach: Reach::Loopback, metrics: false }
     }
 }
 
@@ -90,10 +93,16 @@ impl Cluster {
             tempfile::Builder::new().prefix("nimbus-rig-").tempdir().context("a temporary directory")?;
         let authority = certs::Authority::new().context("the cluster's certificate authority")?;
         authority.write_server_files(dir.path())?;
-        let ports = components::Ports { etcd: free_port()?, etcd_peer: free_port()?, api: free_port()? };
+        let ports = components::Ports {
+            etcd: free_port()?,
+            etcd_peer: free_port()?,
+            api: free_port()?,
+            kubelets: free_port()?,
+        };
+        let metrics = options.metrics;
         let cluster = Self { processes: Mutex::default(), dir, binaries, authority, ports, options };
         cluster.write_kubeconfig("admin.kubeconfig", "admin", &["system:masters"])?;
-        std::fs::write(cluster.dir.path().join("stages.yaml"), components::STAGES.join("\n---\n"))?;
+        std::fs::write(cluster.dir.path().join("stages.yaml"), components::stages(metrics).join("\n---\n"))?;
         std::fs::write(cluster.dir.path().join("audit-policy.yaml"), components::AUDIT_POLICY)?;
         // A process that ends while the cluster comes up will not come back: say so at once.
         let result = tokio::select! {
@@ -147,7 +156,9 @@ impl Cluster {
             let name = format!("node-{index}");
             let labels =
                 json!({components::KUBELET_LABEL: "running", "kubernetes.io/hostname": name.clone()});
-            let node = json!({"metadata": {"name": name, "labels": labels}});
+            let figures = format!("/metrics/nodes/{name}/metrics/resource");
+            let annotations = json!({"metrics.k8s.io/resource-metrics-path": figures});
+            let node = json!({"metadata": {"name": name, "labels": labels, "annotations": annotations}});
             nodes.create(&PostParams::default(), &serde_json::from_value(node)?).await?;
         }
         for index in 0..self.options.nodes {

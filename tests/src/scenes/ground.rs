@@ -225,6 +225,26 @@ impl Ground {
         self.incident("the incident to be resolved", same).await
     }
 
+    /// Waits until the job of this incident ended so.
+    ///
+    /// # Errors
+    /// [`Wrong::Restraint`] with the jobs that there were instead.
+    pub async fn job_ends(&self, incident: &Value, state: &str) -> anyhow::Result<Value> {
+        let what = format!("the incident's job to be {state}");
+        let found = wait_for(&what, LIMIT, || async {
+            let all = self.stage.plane.items("/jobs").await?;
+            let its: Vec<Value> =
+                all.into_iter().filter(|job| job["incident_id"] == incident["id"]).collect();
+            let seen = format!("{its:?}");
+            let found = its.into_iter().find(|job| job["state"] == state);
+            if found.is_none() {
+                tokio::time::sleep(PAUSE).await;
+            }
+            Ok(Seen::when(found, seen))
+        });
+        found.await.map_err(|error| Wrong::Restraint(format!("{error:#}")).into())
+    }
+
     /// Requires that at most `most` incidents of this namespace are open.
     ///
     /// # Errors

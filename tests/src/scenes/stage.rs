@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::agent::{AgentOptions, AgentProcess};
 use crate::plane::Plane;
 use crate::rig::audit::{AGENT_USER, AuditLog};
+use crate::rig::metrics::MetricsServer;
 use crate::rig::real_node::RealNode;
 use crate::rig::{Cluster, Options};
 use crate::site::{PATIENCE, cluster_uid};
@@ -27,6 +28,7 @@ verify_timeout_ms = 40000
 backoff_base_ms = 1000
 backoff_max_ms = 4000
 crash_loop_restarts = 2
+autoscalers.lasting_s = 5
 
 [settings.caps]
 per_node = 10
@@ -60,12 +62,15 @@ pub struct Stage {
     pub audit: AuditLog,
     /// The real node, where there is one.
     pub node: Option<RealNode>,
+    /// What serves the use of pods, where there is one.
+    pub metrics: Option<MetricsServer>,
 }
 
 impl Stage {
     /// Starts a cluster of simulated kubelets, with an agent that may do all that it can.
     pub async fn simulated() -> anyhow::Result<Self> {
-        let cluster = Cluster::start(Options::default()).await?;
+        let cluster = Cluster::start(Options { metrics: true, ..Options::default() }).await?;
+        let metrics = Some(MetricsServer::start(&cluster).await?);
         let plane = Plane::start(None, &config()).await?;
         let uid = cluster_uid(&cluster).await?;
         grant(&cluster).await?;
@@ -80,7 +85,7 @@ impl Stage {
         };
         let agent = Agent::Process(Box::new(AgentProcess::join(&plane, options).await?));
         let audit = cluster.audit_log();
-        let stage = Self { plane, agent, cluster, audit, node: None };
+        let stage = Self { plane, agent, cluster, audit, node: None, metrics };
         stage.open().await?;
         Ok(stage)
     }

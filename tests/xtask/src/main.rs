@@ -145,6 +145,7 @@ fn run(chore: &Chore) -> anyhow::Result<bool> {
             ])?;
             let kubectl = rig::ensure_all(&repository, node)?.path("kubectl");
             rig::ensure_helm(&repository)?;
+            rig::ensure_metrics_server(&repository)?;
             println!("the cluster's programs are beside {}", kubectl.display());
             println!("the registry is {}", rig::ensure_registry(&repository)?.display());
             println!("cert-manager is {}", rig::ensure_cert_manager(&repository)?.0.display());

@@ -155,7 +155,9 @@ fn examples(repository: &Path) -> Outcome {
 }
 
 fn cluster(repository: &Path) -> Outcome {
-    let all = rig::ensure_all(repository, false).and_then(|_| rig::ensure_helm(repository));
+    let all = rig::ensure_all(repository, false)
+        .and_then(|_| rig::ensure_helm(repository))
+        .and_then(|_| rig::ensure_metrics_server(repository));
     all.map_or_else(|error| failed(&error), |_| Outcome::Passed)
 }
 

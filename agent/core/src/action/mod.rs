@@ -13,7 +13,9 @@ pub mod memory_pod;
 pub mod memory_room;
 pub mod memory_trouble;
 mod object;
+pub mod raise_autoscaler_maximum;
 pub mod raise_memory_limit;
+pub mod replica_room;
 pub mod restart_pod;
 pub mod restart_unit;
 pub mod restore_file;
@@ -116,7 +118,7 @@ macro_rules! actions {
     };
 }
 
-actions! { RestartPod, RollbackDeployment, RestoreFile, AcceptBaseline, UncordonNode, WithdrawBaseline, RaiseMemoryLimit, RestartUnit, ExpandVolume }
+actions! { RestartPod, RollbackDeployment, RestoreFile, AcceptBaseline, UncordonNode, WithdrawBaseline, RaiseMemoryLimit, RestartUnit, ExpandVolume, RaiseAutoscalerMaximum }
 
 fn malformed(field: &str, expected: &str) -> Result<(), Refusal> {
     Err(Refusal::new(Code::Malformed, format!("{field}: expected {expected}, found something else")))
@@ -142,6 +144,7 @@ mod tests {
             Body::RaiseMemoryLimit(v1::RaiseMemoryLimit::default()),
             Body::RestartUnit(v1::RestartUnit::default()),
             Body::ExpandVolume(v1::ExpandVolume::default()),
+            Body::RaiseAutoscalerMaximum(v1::RaiseAutoscalerMaximum::default()),
         ];
         assert_eq!(bodies.len(), ActionKind::ALL.len());
         for body in &bodies {

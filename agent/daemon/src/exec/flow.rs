@@ -16,6 +16,7 @@ use nimbus_protocol::v1;
 use super::Shared;
 use super::accept_baseline::AcceptBaseline;
 use super::expand_volume::ExpandVolume;
+use super::raise_autoscaler_maximum::RaiseAutoscalerMaximum;
 use super::raise_memory_limit::RaiseMemoryLimit;
 use super::remedy::{
     ActError, Compensation, Effect, Limits, Outcome, Remedy, ReportPhase, Verdict, precondition, seconds,
@@ -123,6 +124,9 @@ impl Flow<'_> {
             }
             Body::ExpandVolume(action) => {
                 self.guarded(ExpandVolume::new(shared, &job, action), interrupted).await;
+            }
+            Body::RaiseAutoscalerMaximum(action) => {
+                self.guarded(RaiseAutoscalerMaximum::new(shared, &job, action), interrupted).await;
             }
             Body::RestoreFile(action) => {
                 self.guarded(RestoreFile::new(shared, &job, action), interrupted).await;

@@ -11,6 +11,7 @@ mod clock;
 mod expand_volume;
 mod flow;
 mod kube;
+mod raise_autoscaler_maximum;
 mod raise_memory_limit;
 mod remedy;
 mod restart_pod;

@@ -39,7 +39,7 @@ use super::remedy::{
     ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition, seconds,
 };
 use super::rollback_deployment::{complete, deployment, describe};
-use crate::watch::kube::request::{self, RequestError};
+use crate::watch::kube::request::RequestError;
 
 /// How often something is tried while somebody else writes to the Deployment, or the API server does not answer.
 const TRIES: u32 = 10;
@@ -104,32 +104,6 @@ impl RaiseMemoryLimit {
 
     fn object(&self) -> Result<Object, Refusal> {
         Object::deployment(&self.target())
-    }
-
-    /// All objects of this resource in the Deployment's namespace. More than a page of them is no list.
-    async fn all(&self, client: &Client, resource: &str) -> Result<Vec<Value>, Refusal> {
-        const MOST: usize = 100;
-        let namespace = self.target().namespace;
-        let path = kube::list_path(&namespace, resource, MOST)?;
-        let unread = |error: RequestError| {
-            precondition(format!("expected to read the {resource} of {namespace}, found: {error}"))
-        };
-        let found: Option<Value> = request::get_optional(client, &path).await.map_err(unread)?;
-        let Some(found) = found else {
-            return Err(precondition(format!("expected the {resource} of {namespace}, found none such")));
-        };
-        let more = found["metadata"]["continue"].as_str().is_some_and(|more| !more.is_empty());
-        match found["items"].as_array() {
-            Some(items) if !more => Ok(items.clone()),
-            Some(_) => Err(precondition(format!(
-                "expected at most {MOST} {resource} in {namespace}, found more: whether there is room is not known"
-            ))),
-            // An empty list is written as nothing by some.
-            None if found["items"].is_null() && found["kind"].is_string() => Ok(Vec::new()),
-            None => Err(precondition(format!(
-                "expected a list of {resource} in {namespace}, found something else"
-            ))),
-        }
     }
 
     /// Writes these where the container stands; the request only where it goes with the limit.
@@ -319,8 +293,8 @@ impl Remedy for RaiseMemoryLimit {
             precondition(format!("expected to read the Deployment again, found: {error}"))
         };
         let value = self.object()?.get(&client).await.map_err(unread)?;
-        let limit_ranges = self.all(&client, "limitranges").await?;
-        let quotas = self.all(&client, "resourcequotas").await?;
+        let limit_ranges = kube::listed(&client, &self.target().namespace, "limitranges").await?;
+        let quotas = kube::listed(&client, &self.target().namespace, "resourcequotas").await?;
         let now = self.shared.job_time();
         let pods = match &value {
             Some(value) => self.made_from(&client, value, &self.action.current_template_hash).await,

@@ -20,10 +20,6 @@ const NEEDS: &[ObjectKind] = &[ObjectKind::HorizontalPodAutoscaler];
 /// What is needed to say how the pods of its target are.
 const PODS: &[ObjectKind] = &[ObjectKind::Pod, ObjectKind::ReplicaSet, ObjectKind::Deployment];
 
-/// How long it is seen to want more before a person is told: what is over sooner was a peak.
-const LASTING: SignedDuration = SignedDuration::from_mins(5);
-/// The same where it is not known whether it wants more now: Kubernetes keeps the greatest wish of the last five minutes by default.
-const LASTING_UNKNOWN: SignedDuration = SignedDuration::from_mins(10);
 /// How long it is seen within its bounds before it is over: at the edge it comes and goes.
 const WELL: SignedDuration = SignedDuration::from_mins(2);
 
@@ -55,8 +51,8 @@ impl Cause for AutoscalerAtMaximum {
         let found = s.inventory(scope).and_then(|all| all.horizontal_pod_autoscalers.get(object.uid()));
         let Some((it, since)) = found.and_then(|it| Some((it, it.state_since?))) else { return false };
         let lasting = match it.state() {
-            AutoscalerState::WantsMore => LASTING,
-            AutoscalerState::MayWantMore => LASTING_UNKNOWN,
+            AutoscalerState::WantsMore => s.settings.autoscalers.lasting(),
+            AutoscalerState::MayWantMore => s.settings.autoscalers.lasting() * 2,
             AutoscalerState::Within | AutoscalerState::Off | AutoscalerState::Unknown => return false,
         };
         later(since, lasting) <= now
@@ -115,9 +111,13 @@ impl Cause for AutoscalerAtMaximum {
         let found = s.inventory(&incident.scope).and_then(|inventory| {
             let it = inventory.horizontal_pod_autoscalers.get(incident.object.uid())?;
             Some(match s.known(&incident.scope, PODS) {
-                Ok(()) => advice(it, inventory),
+                Ok(()) => against(it, inventory).unwrap_or_else(|| raise_by_hand(it)),
                 Err(unknown) => {
-                    format!("how the pods of {} are is not known ({unknown}). {}", target(it), raise(it))
+                    format!(
+                        "how the pods of {} are is not known ({unknown}). {}",
+                        target(it),
+                        raise_by_hand(it)
+                    )
                 }
             })
         });
@@ -181,8 +181,8 @@ fn evidence(it: &HorizontalPodAutoscaler) -> String {
     )
 }
 
-/// What a person is told: what speaks against more replicas, or where their maximum is raised.
-fn advice(it: &HorizontalPodAutoscaler, inventory: &Inventory) -> String {
+/// What speaks against more replicas, for a person; `None` where nothing does that is told.
+pub(crate) fn against(it: &HorizontalPodAutoscaler, inventory: &Inventory) -> Option<String> {
     let pods: Vec<&Pod> = pods_of_target(it, inventory).collect();
     if let Some(waits) = pods.iter().find(|pod| !pod.unschedulable.is_empty()) {
         let first = if waits.unschedulable.contains("Insufficient") {
@@ -190,31 +190,31 @@ fn advice(it: &HorizontalPodAutoscaler, inventory: &Inventory) -> String {
         } else {
             "see to that"
         };
-        return format!(
+        return Some(format!(
             "pod {} of {} cannot be scheduled ({}), and more of them would wait as well: {first}, before spec.maxReplicas is raised",
             waits.meta.name,
             target(it),
             waits.unschedulable
-        );
+        ));
     }
     if pods.len() < usize::try_from(it.current_replicas).unwrap_or(0) {
-        return format!(
+        return Some(format!(
             "fewer pods of {} are there than are asked for: see what keeps them from being made, such as a quota, before spec.maxReplicas is \
              raised",
             target(it)
-        );
+        ));
     }
     if pods.iter().any(|pod| !pod.ready) {
-        return format!(
+        return Some(format!(
             "pods of {} are not ready, and the load is on those that are: see to them before spec.maxReplicas is raised",
             target(it)
-        );
+        ));
     }
-    raise(it)
+    None
 }
 
 /// Where its maximum is raised.
-fn raise(it: &HorizontalPodAutoscaler) -> String {
+pub(crate) fn raise_by_hand(it: &HorizontalPodAutoscaler) -> String {
     let place = if it.manager.is_empty() {
         format!("raise spec.maxReplicas ({}) of {}/{}", it.max_replicas, it.meta.namespace, it.meta.name)
     } else {
@@ -222,7 +222,7 @@ fn raise(it: &HorizontalPodAutoscaler) -> String {
         format!("raise its maximum ({}) where {by} keeps it ({why})", it.max_replicas)
     };
     format!(
-        "{place}, where the cluster and what is behind {} have room for more; the evidence says how many would do. Nimbus does not write it",
+        "{place}, where the cluster and what is behind {} have room for more; the evidence says how many would do",
         target(it)
     )
 }
@@ -232,7 +232,7 @@ fn target(it: &HorizontalPodAutoscaler) -> String {
 }
 
 /// The pods of what it scales that have not ended.
-fn pods_of_target<'a>(
+pub(crate) fn pods_of_target<'a>(
     it: &'a HorizontalPodAutoscaler,
     inventory: &'a Inventory,
 ) -> impl Iterator<Item = &'a Pod> {

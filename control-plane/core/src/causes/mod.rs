@@ -4,7 +4,7 @@
 //! [`correlate`] joins findings that have one root. All causes are named in [`of`]; adding one is a file, a word in
 //! `IncidentKind`, and the lines that the compiler then asks for here.
 
-mod autoscaler_at_maximum;
+pub(crate) mod autoscaler_at_maximum;
 pub mod correlate;
 mod disk_near_full;
 mod file_drift;

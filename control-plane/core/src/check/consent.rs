@@ -138,6 +138,7 @@ fn is_about(action: &Body, plan: &Plan) -> bool {
         Body::RollbackDeployment(action) => uid(&action.deployment),
         Body::RaiseMemoryLimit(action) => uid(&action.deployment),
         Body::ExpandVolume(action) => uid(&action.claim),
+        Body::RaiseAutoscalerMaximum(action) => uid(&action.autoscaler),
         Body::UncordonNode(action) => uid(&action.node),
         Body::RestoreFile(action) => Some(action.path.clone()),
         Body::AcceptBaseline(action) => Some(action.path.clone()),

@@ -16,6 +16,7 @@ mod lasting;
 mod load;
 mod meant;
 mod permission;
+mod raise_autoscaler_maximum;
 mod raise_memory_limit;
 mod restart_pod;
 mod restart_unit;
@@ -105,6 +106,7 @@ fn rules_of(action: &Body) -> &dyn ActionRules {
         Body::RaiseMemoryLimit(action) => action,
         Body::RestartUnit(action) => action,
         Body::ExpandVolume(action) => action,
+        Body::RaiseAutoscalerMaximum(action) => action,
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod apart;
 pub(crate) mod beside;
 pub(crate) mod near;
 pub(crate) mod others;
+pub(crate) mod room;
 pub(crate) mod spread;
 pub(crate) mod volumes;
 

@@ -36,8 +36,11 @@ pub fn jumped(s: &Snapshot<'_>, by: SignedDuration, now: Timestamp) -> ChangeSet
     for job in s.jobs.iter().filter(|job| !job.doc.state.is_final()) {
         record.job(job, moved(&job.doc, by));
     }
-    // How long ago a volume grew is a wait too: for the next step, and for the steps of a week.
-    let grew = |job: &&Versioned<Job>| job.doc.state.is_final() && job.doc.action == ActionKind::ExpandVolume;
+    // How long ago a volume grew, or a maximum was raised, is a wait too: for the next step, and for the steps of a week or a day.
+    let grew = |job: &&Versioned<Job>| {
+        let steps = [ActionKind::ExpandVolume, ActionKind::RaiseAutoscalerMaximum];
+        job.doc.state.is_final() && steps.contains(&job.doc.action)
+    };
     for job in s.jobs.iter().filter(grew) {
         let mut after = job.doc.clone();
         after.applied_at = after.applied_at.map(|at| later(at, by));

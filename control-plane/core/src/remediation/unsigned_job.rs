@@ -113,7 +113,8 @@ fn raised(plan: &Plan) -> Option<RaisedLimit> {
         | Body::UncordonNode(_)
         | Body::WithdrawBaseline(_)
         | Body::RestartUnit(_)
-        | Body::ExpandVolume(_) => None,
+        | Body::ExpandVolume(_)
+        | Body::RaiseAutoscalerMaximum(_) => None,
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod accept_baseline;
 mod expand_volume;
+mod raise_autoscaler_maximum;
 mod raise_memory_limit;
 pub mod report;
 mod restart_pod;
@@ -128,6 +129,7 @@ pub(crate) fn of(kind: ActionKind) -> &'static dyn Remedy {
         ActionKind::RaiseMemoryLimit => &raise_memory_limit::RaiseMemoryLimit,
         ActionKind::RestartUnit => &restart_unit::RestartUnit,
         ActionKind::ExpandVolume => &expand_volume::ExpandVolume,
+        ActionKind::RaiseAutoscalerMaximum => &raise_autoscaler_maximum::RaiseAutoscalerMaximum,
     }
 }
 

@@ -179,7 +179,8 @@ fn is_planned(incident: &Incident, deployment: &Deployment, s: &Snapshot<'_>) ->
         | Body::WithdrawBaseline(_)
         | Body::RaiseMemoryLimit(_)
         | Body::RestartUnit(_)
-        | Body::ExpandVolume(_) => false,
+        | Body::ExpandVolume(_)
+        | Body::RaiseAutoscalerMaximum(_) => false,
     })
 }
 

@@ -26,8 +26,15 @@ pub const ALL: &[(&str, &str, Fact, &str)] = &[
         Fact::Number,
         "MiB that a volume or a memory limit has now; of other actions not known",
     ),
+    (
+        "action",
+        "from_replicas",
+        Fact::Number,
+        "replicas that an autoscaler may make now; of other actions not known",
+    ),
     ("action", "kind", Fact::Text, "the remedy, such as expand_volume"),
     ("action", "to_mib", Fact::Number, "MiB that it would have then; of other actions not known"),
+    ("action", "to_replicas", Fact::Number, "replicas that it might make then; of other actions not known"),
     (
         "action",
         "to_revision",
@@ -123,7 +130,7 @@ impl Facts {
 pub(crate) struct Values(BTreeMap<&'static str, HashMap<Key, Value>>);
 
 impl Values {
-    /// Sizes and revisions, of the actions that have some.
+    /// Sizes, replicas and revisions, of the actions that have some.
     pub(crate) fn figures(&mut self, action: &Body) {
         const MI: u64 = 1 << 20;
         let sizes = match action {
@@ -131,6 +138,11 @@ impl Values {
             Body::RaiseMemoryLimit(action) => Some((action.from_bytes, action.to_bytes)),
             Body::RollbackDeployment(action) => {
                 self.number("action", "to_revision", action.to_revision);
+                None
+            }
+            Body::RaiseAutoscalerMaximum(action) => {
+                self.number("action", "from_replicas", action.from_replicas.into());
+                self.number("action", "to_replicas", action.to_replicas.into());
                 None
             }
             Body::RestartPod(_)

@@ -14,6 +14,7 @@ pub fn name_of(action: ActionKind) -> &'static str {
         ActionKind::RaiseMemoryLimit => "raise-memory-limit",
         ActionKind::RestartUnit => "restart-unit",
         ActionKind::ExpandVolume => "expand-volume",
+        ActionKind::RaiseAutoscalerMaximum => "raise-autoscaler-maximum",
     }
 }
 

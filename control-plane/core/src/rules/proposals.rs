@@ -168,8 +168,8 @@ fn begin(subject: &Subject, group: &Group<'_>, rules: &Book) -> Option<RulePropo
         return None;
     }
     let mut condition = subject.condition();
-    if let Some(most) = group.iter().filter_map(|(_, answered)| to_mib(answered.plan)).max() {
-        condition = format!("{condition} && action.to_mib <= {}", most.saturating_mul(2));
+    if let Some((figure, most)) = group.iter().filter_map(|(_, answered)| reached(answered.plan)).max() {
+        condition = format!("{condition} && {figure} <= {}", most.saturating_mul(2));
     }
     let rule = RuleText {
         name: id.clone(),
@@ -220,11 +220,13 @@ fn leave(subject: &Subject, group: &Group<'_>, rules: &Book) -> Option<RulePropo
     Some(RuleProposal { id, proposed: Proposed::Leave, why, rule, evidence: evidence(&group[..denied]) })
 }
 
-fn to_mib(plan: &Plan) -> Option<u64> {
+/// The figure that a plan raises, as conditions name it, and what it becomes.
+fn reached(plan: &Plan) -> Option<(&'static str, u64)> {
     const MI: u64 = 1 << 20;
     match plan.action.body()? {
-        Body::ExpandVolume(action) => Some(action.to_bytes.div_ceil(MI)),
-        Body::RaiseMemoryLimit(action) => Some(action.to_bytes.div_ceil(MI)),
+        Body::ExpandVolume(action) => Some(("action.to_mib", action.to_bytes.div_ceil(MI))),
+        Body::RaiseMemoryLimit(action) => Some(("action.to_mib", action.to_bytes.div_ceil(MI))),
+        Body::RaiseAutoscalerMaximum(action) => Some(("action.to_replicas", action.to_replicas.into())),
         Body::RestartPod(_)
         | Body::RollbackDeployment(_)
         | Body::RestoreFile(_)

@@ -155,6 +155,7 @@ impl Lab {
                 ActionKind::UncordonNode,
                 ActionKind::RaiseMemoryLimit,
                 ActionKind::ExpandVolume,
+                ActionKind::RaiseAutoscalerMaximum,
             ],
             identity: None,
         };

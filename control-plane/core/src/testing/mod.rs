@@ -62,6 +62,9 @@ pub(crate) fn example_of(kind: nimbus_protocol::ActionKind) -> ActionBody {
         ActionKind::RaiseMemoryLimit => ActionBody::RaiseMemoryLimit(v1::RaiseMemoryLimit::default()),
         ActionKind::RestartUnit => ActionBody::RestartUnit(v1::RestartUnit::default()),
         ActionKind::ExpandVolume => ActionBody::ExpandVolume(v1::ExpandVolume::default()),
+        ActionKind::RaiseAutoscalerMaximum => {
+            ActionBody::RaiseAutoscalerMaximum(v1::RaiseAutoscalerMaximum::default())
+        }
         ActionKind::RestoreFile => ActionBody::RestoreFile(v1::RestoreFile::default()),
         ActionKind::UncordonNode => {
             let node = v1::Target { name: "node-a".into(), ..Default::default() };

@@ -71,8 +71,14 @@ pub const CLOUDS: &[&str] = &["none", "aws", "gcp", "azure"];
 /// What applies the Terraform.
 pub const TOOLS: &[&str] = &["tofu", "terraform"];
 /// The actions that need nothing but the names of namespaces; those on files of nodes need values of the chart.
-pub const ACTIONS: &[&str] =
-    &["restart_pod", "rollback_deployment", "raise_memory_limit", "expand_volume", "uncordon_node"];
+pub const ACTIONS: &[&str] = &[
+    "restart_pod",
+    "rollback_deployment",
+    "raise_memory_limit",
+    "expand_volume",
+    "raise_autoscaler_maximum",
+    "uncordon_node",
+];
 
 /// All of them, in the order in which they are asked.
 pub const KEYS: &[Key] = &[
@@ -147,7 +153,7 @@ pub const KEYS: &[Key] = &[
     key(
         "acting.actions",
         List,
-        "What the agents may do (restart_pod, rollback_deployment, raise_memory_limit, expand_volume, uncordon_node); empty: nothing",
+        "What the agents may do (restart_pod, rollback_deployment, raise_memory_limit, expand_volume, raise_autoscaler_maximum, uncordon_node); empty: nothing",
         This(""),
     ),
     only(key("acting.namespaces", List, "The namespaces where they may do it", This("")), |it| {

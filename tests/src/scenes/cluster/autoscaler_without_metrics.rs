@@ -14,8 +14,8 @@ pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
         "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"},
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "maxReplicas": 3,
-            "metrics": [{"type": "Resource", "resource": {
-                "name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}],
+            "metrics": [{"type": "External", "external": {
+                "metric": {"name": "queue_length"}, "target": {"type": "AverageValue", "averageValue": "10"}}}],
         },
     });
     apply(&ground.work, &autoscaler).await?;

@@ -195,6 +195,7 @@ impl Slim for SlimHorizontalPodAutoscaler {
             manager_evidence: bounded(&evidence),
             generation: self.metadata.generation,
             observed_generation: status.observed_generation,
+            bounds_writer: bounded(self.metadata.bounds_writer().unwrap_or_default()),
         })
     }
 }

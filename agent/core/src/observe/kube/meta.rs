@@ -138,6 +138,11 @@ impl SlimMeta {
         self.last_writer(ManagedFields::has_resources).map(|(writer, _)| writer)
     }
 
+    /// The field manager that last wrote the bounds of an autoscaler.
+    pub(super) fn bounds_writer(&self) -> Option<&str> {
+        self.last_writer(ManagedFields::has_bounds).map(|(writer, _)| writer)
+    }
+
     fn manager_of(&self, part: Part, beside: &[(&str, &str)]) -> Option<(&'static str, String)> {
         let owners = self.owner_references.iter().flatten();
         let is_beside = |owner: &Owner| {

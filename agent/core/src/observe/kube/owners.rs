@@ -56,7 +56,7 @@ impl ManagedFields {
     }
 
     /// Did it write one of the bounds of an autoscaler?
-    fn has_bounds(&self) -> bool {
+    pub(super) fn has_bounds(&self) -> bool {
         let spec = &self.fields_v1.spec;
         spec.min_replicas.is_some() || spec.max_replicas.is_some()
     }

@@ -107,6 +107,31 @@ pub(super) async fn pods_of(
     Ok(found.iter().filter_map(as_pod).filter(its).collect())
 }
 
+/// All objects of this resource in a namespace, such as its quotas. More than a page of them is no list.
+pub(super) async fn listed(client: &Client, namespace: &str, resource: &str) -> Result<Vec<Value>, Refusal> {
+    const MOST: usize = 100;
+    let path = list_path(namespace, resource, MOST)?;
+    let unread = |error: RequestError| {
+        precondition(format!("expected to read the {resource} of {namespace}, found: {error}"))
+    };
+    let found: Option<Value> = request::get_optional(client, &path).await.map_err(unread)?;
+    let Some(found) = found else {
+        return Err(precondition(format!("expected the {resource} of {namespace}, found none such")));
+    };
+    let more = found["metadata"]["continue"].as_str().is_some_and(|more| !more.is_empty());
+    match found["items"].as_array() {
+        Some(items) if !more => Ok(items.clone()),
+        Some(_) => Err(precondition(format!(
+            "expected at most {MOST} {resource} in {namespace}, found more: whether there is room is not known"
+        ))),
+        // An empty list is written as nothing by some.
+        None if found["items"].is_null() && found["kind"].is_string() => Ok(Vec::new()),
+        None => {
+            Err(precondition(format!("expected a list of {resource} in {namespace}, found something else")))
+        }
+    }
+}
+
 /// All objects of a namespace with the labels of a [`label_selector`]; an error where they have more than [`MAX_PAGES`] pages.
 pub(super) async fn all<T: DeserializeOwned>(
     client: &Client,

@@ -42,6 +42,15 @@ impl Object {
         })
     }
 
+    /// A HorizontalPodAutoscaler.
+    pub(in super::super) fn autoscaler(target: &v1::Target) -> Result<Self, Refusal> {
+        Ok(Self {
+            name: format!("HorizontalPodAutoscaler {}/{}", target.namespace, target.name),
+            uid: target.uid.clone(),
+            path: path("/apis/autoscaling/v2", &target.namespace, "horizontalpodautoscalers", &target.name)?,
+        })
+    }
+
     /// The object as it is now; `None` when there is none of that name.
     pub(in super::super) async fn get(&self, client: &Client) -> Result<Option<Value>, RequestError> {
         request::get_optional(client, &self.path).await

@@ -14,14 +14,14 @@ fn label(key: &str, value: &str) -> v1::Label {
     v1::Label { key: key.into(), value: value.into() }
 }
 
-fn place(name: &str, zone: &str) -> v1::Node {
+pub(super) fn place(name: &str, zone: &str) -> v1::Node {
     let mut node = node(name);
     node.facts.as_mut().unwrap().labels = vec![label(HOST, name), label(ZONE, zone)];
     node
 }
 
 /// A pod of which all is told, with the label `app`.
-fn told(mut pod: v1::Pod, app: &str) -> v1::Pod {
+pub(super) fn told(mut pod: v1::Pod, app: &str) -> v1::Pod {
     let facts = facts(&mut pod);
     (facts.labels, facts.labels_complete) = (vec![label("app", app)], true);
     facts.placement.as_mut().unwrap().untold = Some(v1::Untold::default());
@@ -36,7 +36,7 @@ fn asks(mut pod: v1::Pod, named: &str, change: impl FnOnce(&mut v1::Placement)) 
     pod
 }
 
-fn app(name: &str) -> v1::LabelSelector {
+pub(super) fn app(name: &str) -> v1::LabelSelector {
     v1::LabelSelector { match_labels: vec![label("app", name)], ..Default::default() }
 }
 
@@ -54,12 +54,12 @@ fn elsewhere(mut pod: v1::Pod) -> v1::Pod {
     pod
 }
 
-fn spread(over: &str) -> v1::Spread {
+pub(super) fn spread(over: &str) -> v1::Spread {
     let (topology_key, selector) = (over.into(), Some(app("web")));
     v1::Spread { topology_key, max_skew: 1, selector, honors_affinity: true, ..Default::default() }
 }
 
-fn spreads(pod: v1::Pod, spread: v1::Spread) -> v1::Pod {
+pub(super) fn spreads(pod: v1::Pod, spread: v1::Spread) -> v1::Pod {
     asks(pod, "topology spread over something", |placement| placement.spread.push(spread))
 }
 
@@ -69,7 +69,7 @@ fn stays_with(pod: v1::Pod, of: &str, namespaces: &[&str]) -> v1::Pod {
     asks(pod, "required pod affinity", |placement| placement.stays_with.push(term))
 }
 
-fn keeps_away(pod: v1::Pod, of: &str, other_namespaces: bool) -> v1::Pod {
+pub(super) fn keeps_away(pod: v1::Pod, of: &str, other_namespaces: bool) -> v1::Pod {
     let topology_key = HOST.into();
     let term = v1::KeepsAway { topology_key, other_namespaces, selector: Some(app(of)), selector_told: true };
     asks(pod, ANTI_AFFINITY, |placement| placement.keeps_away.push(term))

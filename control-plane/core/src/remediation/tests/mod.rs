@@ -33,6 +33,7 @@ mod owners;
 mod paused;
 mod properties;
 mod quorum;
+mod raised_maximum;
 mod refusals;
 mod refused_evictions;
 mod refused_hours;

@@ -17,6 +17,7 @@ fn enabling_and_disabling_name_their_rules_and_repeat_without_effect() {
         ActionKind::UncordonNode,
         ActionKind::RaiseMemoryLimit,
         ActionKind::ExpandVolume,
+        ActionKind::RaiseAutoscalerMaximum,
     ];
     assert_eq!(cluster(&lab).doc.enabled, rest);
     let again =

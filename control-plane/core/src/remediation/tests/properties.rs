@@ -231,6 +231,7 @@ fn work(lab: &mut Lab) {
             known(&[ObjectKind::ReplicaSet, ObjectKind::Deployment, ObjectKind::Pod]),
         );
         let with_nodes = rollout && nodes;
+        let autoscalers = known(&[ObjectKind::HorizontalPodAutoscaler, ObjectKind::StatefulSet]);
         let claims = known(&[ObjectKind::PersistentVolumeClaim, ObjectKind::StorageClass]);
         let mode = lab.clusters[CLUSTER].doc.mode;
         let paused = !lab.pauses.is_empty();
@@ -242,6 +243,7 @@ fn work(lab: &mut Lab) {
                 Some(ActionBody::RaiseMemoryLimit(_)) => with_nodes,
                 Some(ActionBody::UncordonNode(_)) => nodes,
                 Some(ActionBody::ExpandVolume(_)) => claims,
+                Some(ActionBody::RaiseAutoscalerMaximum(_)) => with_nodes && autoscalers,
                 Some(
                     ActionBody::RestoreFile(_)
                     | ActionBody::AcceptBaseline(_)

@@ -52,6 +52,9 @@ pub struct HorizontalPodAutoscaler {
     pub generation: i64,
     /// Up to which of them its controller has seen it; 0 where that is not told.
     pub observed_generation: i64,
+    /// The field manager that last wrote its bounds; empty where that is not told.
+    #[serde(default)]
+    pub bounds_writer: String,
     /// Since when it was seen in its state ([`Self::state`]) without a break; at its maximum is one, whatever it measures.
     #[serde(default)]
     pub state_since: Option<Timestamp>,
@@ -184,6 +187,7 @@ impl From<v1::HorizontalPodAutoscaler> for HorizontalPodAutoscaler {
             manager_evidence: told.manager_evidence,
             generation: told.generation,
             observed_generation: told.observed_generation,
+            bounds_writer: told.bounds_writer,
             state_since: None,
         }
     }
@@ -195,7 +199,9 @@ pub(super) fn bound(told: &mut v1::HorizontalPodAutoscaler) -> bool {
         cut(name, NAME);
     }
     let words = [&mut told.able_to_scale, &mut told.scaling_active, &mut told.inactive_reason];
-    for word in words.into_iter().chain([&mut told.limited_reason, &mut told.manager]) {
+    for word in
+        words.into_iter().chain([&mut told.limited_reason, &mut told.manager, &mut told.bounds_writer])
+    {
         cut(word, WORD);
     }
     cut(&mut told.manager_evidence, TEXT);

@@ -200,7 +200,13 @@ async fn autonomy_says_what_keeps_it_from_acting() {
     let here = shown().await;
     assert_eq!(
         here["forbidden"],
-        json!(["rollback_deployment", "uncordon_node", "raise_memory_limit", "expand_volume"])
+        json!([
+            "rollback_deployment",
+            "uncordon_node",
+            "raise_memory_limit",
+            "expand_volume",
+            "raise_autoscaler_maximum"
+        ])
     );
     assert!(here["reason"].as_str().unwrap().contains("policy forbids rollback_deployment"), "{here}");
     assert_eq!(here["waiting_approvals"], 1);

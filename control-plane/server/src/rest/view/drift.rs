@@ -77,6 +77,7 @@ pub fn baseline(plan: &Plan, job: &Job) -> Option<api::Baseline> {
         | Body::RaiseMemoryLimit(_)
         | Body::RestartUnit(_)
         | Body::ExpandVolume(_)
+        | Body::RaiseAutoscalerMaximum(_)
         | Body::UncordonNode(_) => return None,
     };
     Some(api::Baseline {
@@ -169,6 +170,7 @@ fn planned(plan: &Plan) -> Option<Planned<'_>> {
         | Body::RaiseMemoryLimit(_)
         | Body::RestartUnit(_)
         | Body::ExpandVolume(_)
+        | Body::RaiseAutoscalerMaximum(_)
         | Body::UncordonNode(_) => None,
     }
 }
