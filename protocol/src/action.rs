@@ -45,6 +45,8 @@ actions! {
     ExpandVolume = "expand_volume",
     /// Raise how many replicas an autoscaler may make, which is held back by its maximum.
     RaiseAutoscalerMaximum = "raise_autoscaler_maximum",
+    /// Give a workload more pods while it is busy, within the bound that its label states, and take them back later.
+    ScaleWorkload = "scale_workload",
 }
 
 /// With these words in its reason an agent refuses to raise a memory limit for which a namespace has no room: the same is not
@@ -55,8 +57,8 @@ pub const NO_ROOM: &str = "expected room for the higher limit";
 /// same is not asked for again soon.
 pub const NOT_LET_GROW: &str = "expected a claim that the API server lets grow";
 
-/// With these words in its reason an agent refuses to raise an autoscaler's maximum where a quota has no room for more replicas, or the
-/// API server lets nobody raise it: the same is not asked for again soon.
+/// With these words in its reason an agent refuses to raise an autoscaler's maximum, or to scale a workload out, where a quota has no room
+/// for more replicas, or the API server lets nobody do it: the same is not asked for again soon.
 pub const MORE_REPLICAS: &str = "expected that more replicas may be made";
 
 /// With these words in its reason an agent refuses to start a unit that systemd does not let its user start: the same is not asked

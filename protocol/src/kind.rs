@@ -53,7 +53,8 @@ macro_rules! kinds {
                     | Self::File(_)
                     | Self::AgentStatus(_)
                     | Self::Units(_)
-                    | Self::NodeMeasured(_) => None,
+                    | Self::NodeMeasured(_)
+                    | Self::WorkloadLoad(_) => None,
                 }
             }
 
@@ -67,7 +68,8 @@ macro_rules! kinds {
                     | Self::File(_)
                     | Self::AgentStatus(_)
                     | Self::Units(_)
-                    | Self::NodeMeasured(_) => None,
+                    | Self::NodeMeasured(_)
+                    | Self::WorkloadLoad(_) => None,
                 }
             }
 
@@ -81,7 +83,8 @@ macro_rules! kinds {
                     | Self::File(_)
                     | Self::AgentStatus(_)
                     | Self::Units(_)
-                    | Self::NodeMeasured(_) => None,
+                    | Self::NodeMeasured(_)
+                    | Self::WorkloadLoad(_) => None,
                 }
             }
         }

@@ -21,6 +21,7 @@ fn example(kind: ActionKind) -> Body {
         ActionKind::RaiseAutoscalerMaximum => {
             Body::RaiseAutoscalerMaximum(v1::RaiseAutoscalerMaximum::default())
         }
+        ActionKind::ScaleWorkload => Body::ScaleWorkload(v1::ScaleWorkload::default()),
         ActionKind::RaiseMemoryLimit => Body::RaiseMemoryLimit(v1::RaiseMemoryLimit::default()),
         ActionKind::RestoreFile => Body::RestoreFile(v1::RestoreFile::default()),
         ActionKind::AcceptBaseline => Body::AcceptBaseline(v1::AcceptBaseline::default()),

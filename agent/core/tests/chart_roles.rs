@@ -37,6 +37,7 @@ fn is_of_the_cluster(permission: &Permission) -> bool {
         ("", "pods" | "pods/eviction" | "limitranges" | "resourcequotas" | "persistentvolumeclaims")
         | ("apps", "deployments" | "replicasets" | "statefulsets")
         | ("autoscaling", "horizontalpodautoscalers")
+        | ("metrics.k8s.io", "pods")
         | ("policy", "poddisruptionbudgets") => false,
         _ => panic!("expected a resource that is listed here, found {resource:?} of group {group:?}; add it"),
     }

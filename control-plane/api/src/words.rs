@@ -60,6 +60,8 @@ words! {
         "disk_near_full",
         "unit_failed",
         "autoscaler_at_maximum",
+        "load_high",
+        "scaled_out",
     ];
     /// Which remedy.
     Action = &[
@@ -73,6 +75,7 @@ words! {
         "restart_unit",
         "expand_volume",
         "raise_autoscaler_maximum",
+        "scale_workload",
     ];
     /// Who can undo what a plan changes, once it is done.
     UndoBy = &["person", "nobody"];

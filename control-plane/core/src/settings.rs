@@ -5,6 +5,7 @@
 
 pub mod autoscalers;
 pub mod calendar;
+pub mod load;
 pub mod quorum;
 pub mod volumes;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use self::autoscalers::Autoscalers;
 use self::calendar::Period;
+use self::load::Load;
 use self::quorum::Quorum;
 use self::volumes::Volumes;
 
@@ -73,6 +75,8 @@ pub struct Settings {
     pub volumes: Volumes,
     /// How far the maximum of autoscalers may be raised.
     pub autoscalers: Autoscalers,
+    /// When workloads are scaled out and in.
+    pub load: Load,
     /// Whose word is needed where one person's is not enough. The first that fits a plan holds; none: one person, of whatever group.
     pub quorum: Vec<Quorum>,
     /// Where one is for an action, it is begun only while one of them is now; none: always.
@@ -143,6 +147,7 @@ impl Default for Settings {
             storm: StormLimits::default(),
             volumes: Volumes::default(),
             autoscalers: Autoscalers::default(),
+            load: Load::default(),
             quorum: Vec::new(),
             window: Vec::new(),
             blackout: Vec::new(),
@@ -223,6 +228,7 @@ impl Settings {
             expected,
             found,
         })?;
+        self.load.validate().map_err(|(name, expected, found)| SettingsError { name, expected, found })?;
         for (name, checked) in [
             ("quorum", quorum::validate(&self.quorum)),
             ("window", calendar::validate(&self.window)),

@@ -133,7 +133,8 @@ fn allowed_by(kind: ActionKind) -> AllowedBy {
         | ActionKind::RaiseMemoryLimit
         | ActionKind::UncordonNode
         | ActionKind::ExpandVolume
-        | ActionKind::RaiseAutoscalerMaximum => AllowedBy::Enabling,
+        | ActionKind::RaiseAutoscalerMaximum
+        | ActionKind::ScaleWorkload => AllowedBy::Enabling,
     }
 }
 

@@ -93,3 +93,13 @@ pub fn raise_autoscaler_maximum() -> v1::RaiseAutoscalerMaximum {
         to_replicas: 16,
     }
 }
+
+pub fn scale_workload() -> v1::ScaleWorkload {
+    v1::ScaleWorkload {
+        workload: Some(target()),
+        kind: "Deployment".into(),
+        from_replicas: 4,
+        to_replicas: 6,
+        base_replicas: 3,
+    }
+}

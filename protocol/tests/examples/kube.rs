@@ -322,6 +322,8 @@ pub fn horizontal_pod_autoscaler() -> v1::HorizontalPodAutoscaler {
         generation: 3,
         observed_generation: 2,
         bounds_writer: "kubectl-edit".into(),
+        never_scales_up: true,
+        raised_to: 12,
     }
 }
 

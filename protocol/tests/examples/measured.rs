@@ -64,3 +64,23 @@ pub fn node_measured() -> v1::NodeMeasured {
         pods_left_out: 2,
     }
 }
+
+pub fn workload_load() -> v1::WorkloadLoad {
+    v1::WorkloadLoad {
+        meta: Some(super::meta()),
+        kind: "Deployment".into(),
+        replicas: 4,
+        ready: 3,
+        settled: true,
+        pods: 5,
+        measured: 2,
+        used_milli: 1_900,
+        asked_milli: 2_000,
+        scale_to: 10,
+        scaled_from: 1,
+        scaled_to: 6,
+        manager: "argocd".into(),
+        manager_evidence: "argocd.argoproj.io/tracking-id".into(),
+        vertical: "annotation vpaUpdates".into(),
+    }
+}

@@ -361,6 +361,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("HorizontalPodAutoscaler", &horizontal_pod_autoscaler(), seen);
     check("AutoscalerMetric", &autoscaler_metric(), seen);
     check("NodeMeasured", &node_measured(), seen);
+    check("WorkloadLoad", &workload_load(), seen);
     check("NodeCondition", &node_condition(), seen);
     check("MeasuredMemory", &measured_memory(), seen);
     check("MeasuredFilesystem", &measured_filesystem(), seen);
@@ -392,6 +393,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("RaiseMemoryLimit", &actions::raise_memory_limit(), seen);
     check("RestartUnit", &actions::restart_unit(), seen);
     check("ExpandVolume", &actions::expand_volume(), seen);
+    check("ScaleWorkload", &actions::scale_workload(), seen);
     check("RaiseAutoscalerMaximum", &actions::raise_autoscaler_maximum(), seen);
     check("Unit", &unit(), seen);
     check("Units", &units(), seen);

@@ -29,6 +29,9 @@ backoff_base_ms = 1000
 backoff_max_ms = 4000
 crash_loop_restarts = 2
 autoscalers.lasting_s = 5
+load.busy_s = 5
+load.calm_s = 5
+load.cool_down_s = 60
 
 [settings.caps]
 per_node = 10

@@ -21,6 +21,7 @@ pub mod restart_unit;
 pub mod restore_file;
 pub mod rights;
 pub mod rollback_deployment;
+pub mod scale_workload;
 pub mod uncordon_node;
 pub mod withdraw_baseline;
 
@@ -118,7 +119,7 @@ macro_rules! actions {
     };
 }
 
-actions! { RestartPod, RollbackDeployment, RestoreFile, AcceptBaseline, UncordonNode, WithdrawBaseline, RaiseMemoryLimit, RestartUnit, ExpandVolume, RaiseAutoscalerMaximum }
+actions! { RestartPod, RollbackDeployment, RestoreFile, AcceptBaseline, UncordonNode, WithdrawBaseline, RaiseMemoryLimit, RestartUnit, ExpandVolume, RaiseAutoscalerMaximum, ScaleWorkload }
 
 fn malformed(field: &str, expected: &str) -> Result<(), Refusal> {
     Err(Refusal::new(Code::Malformed, format!("{field}: expected {expected}, found something else")))
@@ -145,6 +146,7 @@ mod tests {
             Body::RestartUnit(v1::RestartUnit::default()),
             Body::ExpandVolume(v1::ExpandVolume::default()),
             Body::RaiseAutoscalerMaximum(v1::RaiseAutoscalerMaximum::default()),
+            Body::ScaleWorkload(v1::ScaleWorkload::default()),
         ];
         assert_eq!(bodies.len(), ActionKind::ALL.len());
         for body in &bodies {

@@ -10,8 +10,11 @@ use nimbus_protocol::action::MORE_REPLICAS;
 use nimbus_protocol::v1;
 use serde_json::Value;
 
-use super::replica_room::{More, PodAsks, obstacle};
+use super::replica_room::{More, obstacle};
 use super::{AgentRules, Permission, Place, Requester, Touched, malformed, object, unexpected};
+use crate::observe::kube::load::SlimScaled;
+use crate::observe::kube::pod_asks::PodAsks;
+use crate::observe::kube::{RAISED_MAXIMUM, raised_maximum};
 use crate::refusal::Refusal;
 
 /// However the control plane is set up, an autoscaler's maximum is raised by this agent no sooner after it was raised last.
@@ -20,8 +23,6 @@ const LEAST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
 const MOST: u32 = 1_000;
 /// What the reason of `ScalingLimited` is where more replicas are wanted than there may be.
 const AT_MAXIMUM: &str = "TooManyReplicas";
-/// The annotation that says when Nimbus raised the maximum last, by the clock of the agent that did (RFC 3339).
-pub const RAISED_AT: &str = "nimbus.dev/maximum-raised-at";
 
 /// What is read again right before acting; `None` for what no longer exists.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +41,7 @@ pub struct AutoscalerNow<'a> {
 
 /// When Nimbus raised this maximum last; `None` where it never did, or where that cannot be read.
 fn raised_at(autoscaler: &Value) -> Option<Timestamp> {
-    autoscaler["metadata"]["annotations"][RAISED_AT].as_str()?.parse().ok()
+    raised_maximum(autoscaler["metadata"]["annotations"][RAISED_MAXIMUM].as_str()?).map(|(_, at)| at)
 }
 
 /// How many pods of what it scales are ready, as its controller says; `None` where that is not said of what is specified now.
@@ -152,6 +153,11 @@ fn is_as_planned(
             now.max_replicas
         )));
     }
+    if now.never_scales_up {
+        return Err(unexpected(format!(
+            "{MORE_REPLICAS} by {name}, found that its behavior.scaleUp.selectPolicy is Disabled"
+        )));
+    }
     if now.manager.is_empty() {
         Ok(())
     } else {
@@ -168,6 +174,11 @@ fn has_room(action: &v1::RaiseAutoscalerMaximum, found: &AutoscalerNow<'_>) -> R
     let Some(scaled) = found.scaled.filter(|scaled| scaled["metadata"]["deletionTimestamp"].is_null()) else {
         return Err(unexpected(format!("expected {what}, found none, or one that is being deleted")));
     };
+    if !SlimScaled::of(scaled).is_some_and(|scaled| scaled.is_settled()) {
+        return Err(unexpected(format!(
+            "expected {what} without a rollout under way, found one, or that it is paused"
+        )));
+    }
     let ready = ready_replicas(scaled);
     if ready.is_none_or(|ready| ready < u64::from(action.from_replicas)) {
         return Err(unexpected(format!(

@@ -35,7 +35,8 @@ fn autoscaler() -> v1::HorizontalPodAutoscaler {
 }
 
 fn scaled(ready: u64) -> Value {
-    json!({ "metadata": { "generation": 2 }, "status": { "observedGeneration": 2, "readyReplicas": ready } })
+    json!({ "metadata": { "generation": 2 }, "spec": { "replicas": 10 },
+            "status": { "observedGeneration": 2, "replicas": 10, "updatedReplicas": 10, "readyReplicas": ready } })
 }
 
 fn now() -> Timestamp {
@@ -70,7 +71,8 @@ fn one_that_is_held_back_as_it_was_planned_on_may_be_raised() {
 #[test]
 fn whatever_is_not_as_planned_keeps_its_maximum() {
     type Change = fn(&mut v1::HorizontalPodAutoscaler);
-    let changes: [(&str, Change); 15] = [
+    let changes: [(&str, Change); 16] = [
+        ("one that never scales up", |it| it.never_scales_up = true),
         ("another object of that name", |it| it.meta.as_mut().unwrap().uid = "h2".into()),
         ("on its way out", |it| it.meta.as_mut().unwrap().deleting_since_us = 1),
         ("raised by somebody else", |it| it.max_replicas = 12),
@@ -115,8 +117,12 @@ fn pods_that_are_not_ready_and_quotas_without_room_are_named() {
         asked(&autoscaler(), &json!({}), scaled, quotas).unwrap_err().to_string()
     };
     assert!(refused(&scaled(9), &[]).contains("expected 10 pods of Deployment web that are ready, found 9"));
-    let behind = json!({ "metadata": { "generation": 3 }, "status": { "observedGeneration": 2, "readyReplicas": 10 } });
-    assert!(refused(&behind, &[]).contains("does not say"));
+    let mut behind = scaled(10);
+    behind["metadata"]["generation"] = json!(3);
+    assert!(refused(&behind, &[]).contains("without a rollout"));
+    let mut paused = scaled(10);
+    paused["spec"]["paused"] = json!(true);
+    assert!(refused(&paused, &[]).contains("it is paused"));
     let going = json!({ "metadata": { "generation": 2, "deletionTimestamp": "2026-12-01T00:00:00Z" }, "status": scaled(10)["status"] });
     assert!(refused(&going, &[]).contains("being deleted"));
     let quota = json!({ "metadata": { "name": "team" }, "status": { "hard": { "pods": "14" }, "used": { "pods": "10" } } });
@@ -133,7 +139,7 @@ fn it_is_raised_no_sooner_than_five_minutes_after_it_was_raised_last() {
         ("2028-12-01T12:00:00Z", true),
         ("long ago", true),
     ] {
-        let raised = json!({"metadata": {"annotations": {RAISED_AT: at}}});
+        let raised = json!({"metadata": {"annotations": {RAISED_MAXIMUM: format!("10 {at}")}}});
         assert_eq!(asked(&autoscaler(), &raised, &scaled(10), &[]).is_ok(), may, "{at}");
     }
 }

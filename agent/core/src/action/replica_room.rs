@@ -3,97 +3,10 @@
 //! The API server takes a greater maximum whatever they say, and then refuses the pods one by one. So this is asked before: what cannot
 //! be read is no room, and a quota that counts only some pods is taken to count these.
 
-use std::collections::BTreeMap;
-
 use nimbus_protocol::quantity;
-use serde::Deserialize;
 use serde_json::Value;
 
-type Amounts = BTreeMap<String, Value>;
-
-/// What a pod asks for, as the API server has it: the defaults of LimitRanges are in it already.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct PodAsks {
-    spec: Spec,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Spec {
-    containers: Vec<Container>,
-    init_containers: Vec<Container>,
-    overhead: Amounts,
-    resources: Resources,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Container {
-    restart_policy: String,
-    resources: Resources,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-struct Resources {
-    limits: Amounts,
-    requests: Amounts,
-}
-
-/// Which of its two figures a quota counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Counted {
-    Requests,
-    Limits,
-}
-
-impl Resources {
-    fn of(&self, resource: &str, counted: Counted) -> Option<i64> {
-        let amounts = match counted {
-            Counted::Requests => &self.requests,
-            Counted::Limits => &self.limits,
-        };
-        match amounts.get(resource) {
-            None => Some(0),
-            Some(value) => amount(value, resource),
-        }
-    }
-}
-
-impl PodAsks {
-    /// What it has at once at most, in the units of [`amount`]; `None` where that cannot be read.
-    fn of(&self, resource: &str, counted: Counted) -> Option<i64> {
-        let (mut staying, mut beginning) = (0_i64, 0_i64);
-        for container in &self.spec.init_containers {
-            let own = container.resources.of(resource, counted)?;
-            if container.restart_policy == "Always" {
-                staying = staying.saturating_add(own);
-                beginning = beginning.max(staying);
-            } else {
-                beginning = beginning.max(staying.saturating_add(own));
-            }
-        }
-        let mut running = staying;
-        for container in &self.spec.containers {
-            running = running.saturating_add(container.resources.of(resource, counted)?);
-        }
-        // What is stated of the pod as a whole stands for all of its containers.
-        let whole = self.spec.resources.of(resource, counted)?;
-        let overhead = self.spec.overhead.get(resource).map_or(Some(0), |value| amount(value, resource))?;
-        Some(running.max(beginning).max(whole).saturating_add(overhead))
-    }
-}
-
-/// CPU in thousandths of one, all else in its own unit, rounded up.
-fn amount(value: &Value, resource: &str) -> Option<i64> {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
-    };
-    quantity::scaled(&text, if resource == "cpu" { 1_000 } else { 1 })
-}
+use crate::observe::kube::pod_asks::{Counted, PodAsks, amount};
 
 /// What so many more pods meet that a quota counts.
 #[derive(Debug, Clone, Copy)]
@@ -136,7 +49,11 @@ fn of_quota(more: More<'_>, quota: &Value) -> Option<String> {
         };
         let Some(each) = each else { return unread() };
         if each == 0 {
-            return None;
+            // What counts CPU or memory takes no pod that states nothing of it.
+            let is_needed = matches!(resource, "cpu" | "memory");
+            return is_needed.then(|| {
+                format!("ResourceQuota {name} counts {what}, of which its pods state nothing, so that no further ones are made")
+            });
         }
         let used = &quota["status"]["used"][what];
         let (Some(hard), Some(used)) = (amount(hard, resource), amount(used, resource)) else {
@@ -177,7 +94,7 @@ mod tests {
     use super::*;
 
     fn pod(value: &Value) -> PodAsks {
-        serde_json::from_value(json!({ "spec": value })).unwrap()
+        serde_json::from_value(value.clone()).unwrap()
     }
 
     /// A pod of half a CPU and 64Mi, with a sidecar of a tenth.
@@ -193,21 +110,6 @@ mod tests {
 
     fn quota(hard: &Value, used: &Value) -> Value {
         json!({ "metadata": { "name": "team" }, "spec": { "hard": hard }, "status": { "hard": hard, "used": used } })
-    }
-
-    #[test]
-    fn a_pod_asks_for_all_that_it_ever_has_at_once() {
-        let web = web();
-        assert_eq!(web.of("cpu", Counted::Requests), Some(600));
-        assert_eq!(web.of("memory", Counted::Requests), Some(96 << 20), "its init container needs more");
-        assert_eq!(web.of("memory", Counted::Limits), Some(128 << 20));
-        assert_eq!(web.of("nvidia.com/gpu", Counted::Requests), Some(0));
-        let whole = pod(
-            &json!({ "containers": [{}], "resources": { "requests": { "cpu": "2" } }, "overhead": { "cpu": "250m" } }),
-        );
-        assert_eq!(whole.of("cpu", Counted::Requests), Some(2_250));
-        let odd = pod(&json!({ "containers": [{ "resources": { "requests": { "cpu": "much" } } }] }));
-        assert_eq!(odd.of("cpu", Counted::Requests), None);
     }
 
     #[test]
@@ -230,6 +132,7 @@ mod tests {
         assert_eq!(of(1, "limits.memory", "1Gi", "896Mi"), None);
         assert!(of(2, "limits.memory", "1Gi", "896Mi").unwrap().contains("need 256Mi"));
         assert_eq!(of(900, "requests.nvidia.com/gpu", "0", "0"), None, "it asks for none");
+        assert!(of(1, "limits.cpu", "9", "0").unwrap().contains("state nothing"), "it has no limit of CPU");
         assert_eq!(of(900, "services", "1", "1"), None);
         assert_eq!(of(900, "requests.storage", "1Gi", "1Gi"), None);
         assert!(of(1, "pods", "many", "7").unwrap().contains("cannot be read"));

@@ -74,6 +74,8 @@ pub fn to_watch() -> Vec<(&'static str, Permission)> {
     all.push(("elect one watcher", leases));
     let measured = Permission { group: "", resource: "nodes/stats", verbs: &["get"] };
     all.push(("ask the own node's kubelet what it measured", measured));
+    let metrics = Permission { group: "metrics.k8s.io", resource: "pods", verbs: &["list"] };
+    all.push(("know how busy the workloads are that ask to be scaled out", metrics));
     all
 }
 

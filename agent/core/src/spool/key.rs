@@ -24,6 +24,7 @@ impl Key {
             Some(Body::AgentStatus(_)) => ("status", ""),
             Some(Body::Units(_)) => ("units", ""),
             Some(Body::NodeMeasured(o)) => ("measured", o.node.as_str()),
+            Some(Body::WorkloadLoad(o)) => ("load", o.meta.as_ref().map_or("", |meta| meta.uid.as_str())),
             Some(object) => {
                 let Some(kind) = object.object_kind() else { return Self::OTHER };
                 (kind.as_str(), object.meta().map_or("", |meta| meta.uid.as_str()))

@@ -25,6 +25,7 @@ use super::restart_pod::RestartPod;
 use super::restart_unit::RestartUnit;
 use super::restore_file::RestoreFile;
 use super::rollback_deployment::RollbackDeployment;
+use super::scale_workload::ScaleWorkload;
 use super::uncordon_node::UncordonNode;
 use super::withdraw_baseline::WithdrawBaseline;
 use crate::files::journal::JournalStore;
@@ -127,6 +128,9 @@ impl Flow<'_> {
             }
             Body::RaiseAutoscalerMaximum(action) => {
                 self.guarded(RaiseAutoscalerMaximum::new(shared, &job, action), interrupted).await;
+            }
+            Body::ScaleWorkload(action) => {
+                self.guarded(ScaleWorkload::new(shared, &job, action), interrupted).await;
             }
             Body::RestoreFile(action) => {
                 self.guarded(RestoreFile::new(shared, &job, action), interrupted).await;

@@ -18,6 +18,7 @@ mod restart_pod;
 mod restart_unit;
 mod restore_file;
 mod rollback_deployment;
+mod scale_workload;
 mod sweep;
 #[cfg(test)]
 mod test_support;

@@ -15,10 +15,11 @@ use std::time::Duration;
 use ::kube::Client;
 use nimbus_agent_core::Refusal;
 use nimbus_agent_core::action::AgentRules as _;
-use nimbus_agent_core::action::raise_autoscaler_maximum::{AutoscalerNow, RAISED_AT, ready_replicas};
-use nimbus_agent_core::action::replica_room::PodAsks;
+use nimbus_agent_core::action::raise_autoscaler_maximum::{AutoscalerNow, ready_replicas};
 use nimbus_agent_core::admit::AdmittedJob;
-use nimbus_agent_core::observe::kube::{Slim as _, SlimHorizontalPodAutoscaler};
+use nimbus_agent_core::observe::kube::load::{LoadedPod, SlimScaled};
+use nimbus_agent_core::observe::kube::pod_asks::PodAsks;
+use nimbus_agent_core::observe::kube::{RAISED_MAXIMUM, Slim as _, SlimHorizontalPodAutoscaler};
 use nimbus_protocol::action::MORE_REPLICAS;
 use nimbus_protocol::ids::JobId;
 use nimbus_protocol::v1::{self, observation};
@@ -43,14 +44,15 @@ pub(super) struct RaiseAutoscalerMaximum {
     limits: Limits,
     /// From the last check: what the patch relies on, and the value that it writes to the annotation.
     ready: Option<(Checked, String)>,
-    /// The most ready pods that a look found.
+    /// The most ready pods that a look found, and the most that the autoscaler asked for.
     most_ready: u64,
+    most_asked: u64,
 }
 
 impl RaiseAutoscalerMaximum {
     pub(super) fn new(shared: Arc<Shared>, job: &AdmittedJob, action: v1::RaiseAutoscalerMaximum) -> Self {
         let limits = Limits::of(job.job(), shared.job_time());
-        Self { shared, job_id: job.id(), action, limits, ready: None, most_ready: 0 }
+        Self { shared, job_id: job.id(), action, limits, ready: None, most_ready: 0, most_asked: 0 }
     }
 
     fn target(&self) -> v1::Target {
@@ -59,14 +61,6 @@ impl RaiseAutoscalerMaximum {
 
     fn object(&self) -> Result<Object, Refusal> {
         Object::autoscaler(&self.target())
-    }
-
-    fn operations(&self, at: &str) -> [Value; 2] {
-        let pointer = format!("/metadata/annotations/{}", RAISED_AT.replace('/', "~1"));
-        [
-            json!({ "op": "replace", "path": "/spec/maxReplicas", "value": self.action.to_replicas }),
-            json!({ "op": "add", "path": pointer, "value": at }),
-        ]
     }
 
     /// What it scales, as the API server has it; `None` when there is none of that name.
@@ -85,10 +79,17 @@ impl RaiseAutoscalerMaximum {
         request::get_optional(client, &path).await
     }
 
-    /// The pods that its selector chooses.
+    /// What the pods ask for that its selector chooses, and that have not ended.
     async fn pods(&self, client: &Client, scaled: &Value) -> Result<Vec<PodAsks>, RequestError> {
-        let selector = kube::label_selector(&scaled["spec"]["selector"]["matchLabels"]);
-        kube::all(client, "/api/v1", &self.target().namespace, "pods", &selector).await
+        let scaled = SlimScaled::of(scaled);
+        let Some(labels) = scaled.as_ref().and_then(SlimScaled::pod_labels) else {
+            let found = "expected a selector of labels alone, found expressions, or none".to_owned();
+            return Err(RequestError::Unanswered(found));
+        };
+        let selector = kube::label_selector(labels);
+        let all: Vec<LoadedPod> =
+            kube::all(client, "/api/v1", &self.target().namespace, "pods", &selector).await?;
+        Ok(all.iter().filter(|pod| pod.is_active()).map(LoadedPod::whole).collect())
     }
 
     /// Is this the autoscaler, with the maximum that this job wrote?
@@ -105,7 +106,9 @@ impl RaiseAutoscalerMaximum {
         checked: &Checked,
         at: &str,
     ) -> Result<(), Refusal> {
-        match patch::try_out(client, object, checked, self.job_id, self.operations(at)).await {
+        match patch::try_out(client, object, checked, self.job_id, operations(self.action.to_replicas, at))
+            .await
+        {
             Ok(()) => Ok(()),
             // A test of the patch that fails because somebody wrote meanwhile is answered as what a policy does not let happen.
             Err(RequestError::Api { code: 422, message, .. }) => {
@@ -135,6 +138,7 @@ impl RaiseAutoscalerMaximum {
         };
         self.most_ready = self.most_ready.max(ready);
         let asked = u64::try_from(now.desired_replicas).unwrap_or(0);
+        self.most_asked = self.most_asked.max(asked);
         let seen = format!("it asks for {asked}, and {ready} are ready");
         let is_seen = now.observed_generation == 0 || now.observed_generation >= now.generation;
         let scales = is_seen && now.able_to_scale == "True" && now.scaling_active == "True";
@@ -174,7 +178,7 @@ impl RaiseAutoscalerMaximum {
             let what = format!("{name} was changed by somebody else meanwhile, and is left as it is");
             return Some(Compensation::Failed(what));
         }
-        let back = [json!({ "op": "replace", "path": "/spec/maxReplicas", "value": from })];
+        let back = operations(from, &nimbus_platform::now().to_string());
         match patch::apply(client, object, &Checked::of(&value), self.job_id, back).await {
             Ok(()) => Some(Compensation::Undone(vec![format!("put the maximum of {name} back to {from}")])),
             Err(ActError::Refused(_)) => None,
@@ -186,6 +190,15 @@ impl RaiseAutoscalerMaximum {
             Err(ActError::Failed(why)) => Some(Compensation::Failed(why)),
         }
     }
+}
+
+/// Writes this maximum, and that it is the one that Nimbus wrote.
+fn operations(maximum: u32, at: &str) -> [Value; 2] {
+    let pointer = format!("/metadata/annotations/{}", RAISED_MAXIMUM.replace('/', "~1"));
+    [
+        json!({ "op": "replace", "path": "/spec/maxReplicas", "value": maximum }),
+        json!({ "op": "add", "path": pointer, "value": format!("{maximum} {at}") }),
+    ]
 }
 
 fn unread(error: &RequestError) -> Refusal {
@@ -277,7 +290,15 @@ impl Remedy for RaiseAutoscalerMaximum {
             // The election, or the tries before, may have taken their time.
             window.still_open()?;
             tries += 1;
-            match patch::apply(&client, &object, &checked, self.job_id, self.operations(&at)).await {
+            match patch::apply(
+                &client,
+                &object,
+                &checked,
+                self.job_id,
+                operations(self.action.to_replicas, &at),
+            )
+            .await
+            {
                 Ok(()) => break,
                 // Nothing was changed. Is it still what was approved?
                 Err(ActError::Refused(_)) if tries < TRIES => {
@@ -316,6 +337,10 @@ impl Remedy for RaiseAutoscalerMaximum {
                     self.most_ready.saturating_sub(self.action.from_replicas.into())
                 );
                 Verdict { outcome: Outcome::Unknown, reason, ..verdict }
+            }
+            // Whether more would have become ready, nobody saw.
+            Outcome::Failed if self.most_asked <= self.action.from_replicas.into() => {
+                Verdict { reason: format!("{}; it asked for no more meanwhile", verdict.reason), ..verdict }
             }
             Outcome::Failed | Outcome::Succeeded | Outcome::Unknown => verdict,
         }

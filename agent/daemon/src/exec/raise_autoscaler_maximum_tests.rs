@@ -67,8 +67,9 @@ impl Site {
     fn answer(&mut self, path: &str, body: &Value) -> (http::StatusCode, Value) {
         let found = if path.contains("/deployments/") {
             json!({ "metadata": { "name": "web", "uid": "d", "generation": 1 },
-                    "spec": { "selector": { "matchLabels": { "app": "web" } } },
-                    "status": { "observedGeneration": 1, "readyReplicas": self.ready } })
+                    "spec": { "replicas": self.asked, "selector": { "matchLabels": { "app": "web" } } },
+                    "status": { "observedGeneration": 1, "replicas": self.asked, "updatedReplicas": self.asked,
+                                "readyReplicas": self.ready } })
         } else if path.contains("/resourcequotas") {
             json!({ "kind": "ResourceQuotaList", "items": [self.quota] })
         } else if path.contains("/pods") {
@@ -153,7 +154,7 @@ async fn its_maximum_is_raised_once_and_helped_when_more_are_ready() {
     let evidence = remedy.act().await.unwrap();
     assert!(evidence[0].contains("shop/web from 10 to 15 replicas"), "{evidence:?}");
     assert_eq!(site.lock().unwrap().maximum, 15);
-    assert!(site.lock().unwrap().annotations[RAISED_AT].is_string());
+    assert!(site.lock().unwrap().annotations[RAISED_MAXIMUM].is_string());
     assert!(matches!(remedy.probe().await, Effect::Present));
     assert!(matches!(seen(&mut remedy).await, State::Pending), "its controller did not look yet");
     site.lock().unwrap().asked = 14;

@@ -183,20 +183,28 @@ fn evidence(it: &HorizontalPodAutoscaler) -> String {
 
 /// What speaks against more replicas, for a person; `None` where nothing does that is told.
 pub(crate) fn against(it: &HorizontalPodAutoscaler, inventory: &Inventory) -> Option<String> {
+    unschedulable(it, inventory).or_else(|| unwell(it, inventory))
+}
+
+/// A pod that cannot be scheduled: more of them would wait as well.
+pub(crate) fn unschedulable(it: &HorizontalPodAutoscaler, inventory: &Inventory) -> Option<String> {
+    let waits = pods_of_target(it, inventory).find(|pod| !pod.unschedulable.is_empty())?;
+    let first = if waits.unschedulable.contains("Insufficient") {
+        "add nodes, or lower what its pods request"
+    } else {
+        "see to that"
+    };
+    Some(format!(
+        "pod {} of {} cannot be scheduled ({}), and more of them would wait as well: {first}, before spec.maxReplicas is raised",
+        waits.meta.name,
+        target(it),
+        waits.unschedulable
+    ))
+}
+
+/// Pods that are missing or not ready, which may pass in a moment.
+pub(crate) fn unwell(it: &HorizontalPodAutoscaler, inventory: &Inventory) -> Option<String> {
     let pods: Vec<&Pod> = pods_of_target(it, inventory).collect();
-    if let Some(waits) = pods.iter().find(|pod| !pod.unschedulable.is_empty()) {
-        let first = if waits.unschedulable.contains("Insufficient") {
-            "add nodes, or lower what its pods request"
-        } else {
-            "see to that"
-        };
-        return Some(format!(
-            "pod {} of {} cannot be scheduled ({}), and more of them would wait as well: {first}, before spec.maxReplicas is raised",
-            waits.meta.name,
-            target(it),
-            waits.unschedulable
-        ));
-    }
     if pods.len() < usize::try_from(it.current_replicas).unwrap_or(0) {
         return Some(format!(
             "fewer pods of {} are there than are asked for: see what keeps them from being made, such as a quota, before spec.maxReplicas is \
@@ -204,13 +212,12 @@ pub(crate) fn against(it: &HorizontalPodAutoscaler, inventory: &Inventory) -> Op
             target(it)
         ));
     }
-    if pods.iter().any(|pod| !pod.ready) {
-        return Some(format!(
+    pods.iter().any(|pod| !pod.ready).then(|| {
+        format!(
             "pods of {} are not ready, and the load is on those that are: see to them before spec.maxReplicas is raised",
             target(it)
-        ));
-    }
-    None
+        )
+    })
 }
 
 /// Where its maximum is raised.

@@ -10,6 +10,7 @@ mod disk_near_full;
 mod file_drift;
 mod image_pull;
 mod job_failing;
+pub(crate) mod load_high;
 mod near_full;
 mod node_not_ready;
 mod node_pressure;
@@ -17,6 +18,7 @@ mod out_of_memory;
 mod pod_crash_loop;
 mod pods;
 pub(crate) mod rollout_stuck;
+mod scaled_out;
 mod stale_cordon;
 mod stateful_set_stuck;
 pub(crate) mod storm;
@@ -94,6 +96,8 @@ pub(crate) fn of(kind: IncidentKind) -> &'static dyn Cause {
         IncidentKind::DiskNearFull => &disk_near_full::DiskNearFull,
         IncidentKind::UnitFailed => &unit_failed::UnitFailed,
         IncidentKind::AutoscalerAtMaximum => &autoscaler_at_maximum::AutoscalerAtMaximum,
+        IncidentKind::LoadHigh => &load_high::LoadHigh,
+        IncidentKind::ScaledOut => &scaled_out::ScaledOut,
     }
 }
 

@@ -139,6 +139,7 @@ fn is_about(action: &Body, plan: &Plan) -> bool {
         Body::RaiseMemoryLimit(action) => uid(&action.deployment),
         Body::ExpandVolume(action) => uid(&action.claim),
         Body::RaiseAutoscalerMaximum(action) => uid(&action.autoscaler),
+        Body::ScaleWorkload(action) => uid(&action.workload),
         Body::UncordonNode(action) => uid(&action.node),
         Body::RestoreFile(action) => Some(action.path.clone()),
         Body::AcceptBaseline(action) => Some(action.path.clone()),

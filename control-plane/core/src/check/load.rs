@@ -284,6 +284,8 @@ pub(super) fn storm(uid: &str, snapshot: &Snapshot<'_>, now: Timestamp) -> Viola
                 | IncidentKind::JobFailing
                 | IncidentKind::VolumeNearFull
                 | IncidentKind::AutoscalerAtMaximum
+                | IncidentKind::LoadHigh
+                | IncidentKind::ScaledOut
         )
     };
     let recent = here().filter(counts).filter(opened).count();

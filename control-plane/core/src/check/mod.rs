@@ -22,6 +22,8 @@ mod restart_pod;
 mod restart_unit;
 mod restore_file;
 mod rollback_deployment;
+mod room;
+mod scale_workload;
 mod siblings;
 #[cfg(test)]
 mod tests;
@@ -107,6 +109,7 @@ fn rules_of(action: &Body) -> &dyn ActionRules {
         Body::RestartUnit(action) => action,
         Body::ExpandVolume(action) => action,
         Body::RaiseAutoscalerMaximum(action) => action,
+        Body::ScaleWorkload(action) => action,
     }
 }
 

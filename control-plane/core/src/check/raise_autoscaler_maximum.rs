@@ -4,7 +4,7 @@
 
 use nimbus_protocol::{ObjectKind, v1};
 
-use super::{ActionRules, Authority, Location, Violations, require};
+use super::{ActionRules, Authority, Location, Violations, require, room};
 use crate::model::{ActionKind, JobState, Plan};
 use crate::snapshot::Snapshot;
 use crate::world::{HorizontalPodAutoscaler, Inventory, Pod};
@@ -80,8 +80,12 @@ impl ActionRules for v1::RaiseAutoscalerMaximum {
                 self.from_replicas
             )
         });
-        let has_room = inventory.is_some_and(|all| pods.iter().any(|pod| has_place(pod, all)));
+        let has_room = inventory.is_some_and(|all| room::for_one_of(&pods, all));
         require(found, 3, has_room, || format!("no node has what one more pod of {name} asks for"));
+        room::nobody_else_adds(found, plan, snapshot);
+        require(found, 3, inventory.is_some_and(|all| is_out(self, all)), || {
+            format!("{} {} is bringing out a revision, or is paused", self.target_kind, self.target_name)
+        });
         let ago: Vec<i64> = snapshot
             .jobs
             .iter()
@@ -120,10 +124,8 @@ fn require_same(action: &v1::RaiseAutoscalerMaximum, found: &mut Violations, now
         format!("autoscaler {name} may make {} and not {} replicas", now.max_replicas, action.from_replicas)
     });
     let scales_it = now.target_kind == action.target_kind && now.target_name == action.target_name;
-    let is_known = matches!(
-        (now.target_api_version.as_str(), now.target_kind.as_str()),
-        ("apps/v1", "Deployment" | "StatefulSet")
-    );
+    let is_known = now.target_api_version.starts_with("apps/")
+        && matches!(now.target_kind.as_str(), "Deployment" | "StatefulSet");
     require(found, 3, scales_it && is_known, || {
         format!(
             "autoscaler {name} scales {} {} of {}",
@@ -131,6 +133,10 @@ fn require_same(action: &v1::RaiseAutoscalerMaximum, found: &mut Violations, now
         )
     });
     require(found, 9, now.manager.is_empty(), || format!("autoscaler {name} is managed by {}", now.manager));
+    require(found, 9, now.raised_to.is_none_or(|to| i64::from(to) <= i64::from(now.max_replicas)), || {
+        format!("somebody took back what autoscaler {name} was raised to: {:?}", now.raised_to)
+    });
+    require(found, 3, !now.never_scales_up, || format!("autoscaler {name} never scales up"));
     require(found, 9, now.min_replicas < now.max_replicas, || {
         format!("both bounds of autoscaler {name} are {}: somebody pinned it", now.max_replicas)
     });
@@ -155,33 +161,17 @@ fn pods<'a>(it: &HorizontalPodAutoscaler, inventory: &'a Inventory) -> Vec<&'a P
         _ => None,
     };
     let all = inventory.pods.values().filter(|pod| pod.meta.namespace == it.meta.namespace);
-    all.filter(|pod| pod.phase != "Succeeded" && pod.phase != "Failed")
+    all.filter(|pod| !pod.meta.deleting && pod.phase != "Succeeded" && pod.phase != "Failed")
         .filter(|pod| {
             set_of(pod).is_some_and(|(kind, name)| kind == it.target_kind && name == it.target_name)
         })
         .collect()
 }
 
-/// Has any node that takes pods what this one asks for?
-fn has_place(pod: &Pod, inventory: &Inventory) -> bool {
-    let Some(asks) = pod.facts.as_ref().and_then(|facts| facts.placement.as_ref()) else { return false };
-    inventory.nodes.values().any(|node| {
-        let Some(facts) = node.facts.as_ref().filter(|_| node.is_ready() && !node.unschedulable) else {
-            return false;
-        };
-        let on_it = inventory.pods.values().filter(|other| {
-            other.node == node.meta.name && other.phase != "Succeeded" && other.phase != "Failed"
-        });
-        let (mut cpu, mut memory, mut pods) = (facts.cpu_milli, facts.memory_bytes, facts.pods);
-        for other in on_it {
-            let Some(used) = other.facts.as_ref().and_then(|facts| facts.placement.as_ref()) else {
-                return false;
-            };
-            cpu = cpu.saturating_sub(used.cpu_milli);
-            memory = memory.saturating_sub(used.memory_bytes);
-            pods = pods.saturating_sub(1);
-        }
-        let enough = |left: i64, asked: i64| asked == 0 || left >= asked;
-        enough(cpu, asks.cpu_milli) && enough(memory, asks.memory_bytes) && pods >= 1
+/// Is what it scales as it was specified, with no pod of before and none missing?
+fn is_out(action: &v1::RaiseAutoscalerMaximum, inventory: &Inventory) -> bool {
+    let namespace = action.autoscaler.as_ref().map_or("", |target| target.namespace.as_str());
+    room::is_out(&action.target_kind, inventory, |meta| {
+        meta.namespace == namespace && meta.name == action.target_name
     })
 }

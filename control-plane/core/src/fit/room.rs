@@ -10,6 +10,8 @@ use super::volumes::Volumes;
 use crate::settings::Settings;
 use crate::world::{Inventory, Node, Placement, Pod};
 
+/// The label of one node alone.
+const HOST: &str = "kubernetes.io/hostname";
 /// Most nodes whose reason is named.
 const MOST: usize = 3;
 
@@ -36,6 +38,12 @@ pub(crate) fn room_for(pod: &Pod, inventory: &Inventory, settings: &Settings, no
     };
     if let Some(other) = placement.not_described() {
         return not_known(format!("{other} decides too"));
+    }
+    if placement.keeps_away.iter().any(|term| term.topology_key != HOST) {
+        return not_known(
+            "its pods keep apart over places of several nodes, and how many more that lets be is not judged"
+                .to_owned(),
+        );
     }
     if !placement.spread.is_empty() {
         return not_known(

@@ -69,6 +69,10 @@ words! {
         UnitFailed = "unit_failed",
         /// An autoscaler has made as many replicas as it may for a while, and would make more.
         AutoscalerAtMaximum = "autoscaler_at_maximum",
+        /// The pods of a workload that asks to be scaled out use most of the CPU that they ask for.
+        LoadHigh = "load_high",
+        /// A workload that Nimbus scaled out is busy no more.
+        ScaledOut = "scaled_out",
     }
 }
 

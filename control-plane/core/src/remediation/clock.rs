@@ -36,9 +36,9 @@ pub fn jumped(s: &Snapshot<'_>, by: SignedDuration, now: Timestamp) -> ChangeSet
     for job in s.jobs.iter().filter(|job| !job.doc.state.is_final()) {
         record.job(job, moved(&job.doc, by));
     }
-    // How long ago a volume grew, or a maximum was raised, is a wait too: for the next step, and for the steps of a week or a day.
+    // How long ago a volume grew, a maximum was raised or a workload scaled is a wait too: for the next step, and for the steps of a week or a day.
     let grew = |job: &&Versioned<Job>| {
-        let steps = [ActionKind::ExpandVolume, ActionKind::RaiseAutoscalerMaximum];
+        let steps = [ActionKind::ExpandVolume, ActionKind::RaiseAutoscalerMaximum, ActionKind::ScaleWorkload];
         job.doc.state.is_final() && steps.contains(&job.doc.action)
     };
     for job in s.jobs.iter().filter(grew) {

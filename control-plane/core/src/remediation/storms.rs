@@ -46,6 +46,8 @@ fn recent<'a>(incidents: impl Iterator<Item = &'a Incident>, s: &Snapshot<'_>, n
                 | IncidentKind::JobFailing
                 | IncidentKind::VolumeNearFull
                 | IncidentKind::AutoscalerAtMaximum
+                | IncidentKind::LoadHigh
+                | IncidentKind::ScaledOut
         )
     };
     incidents.filter(counts).filter(recent).count() as u64

@@ -114,7 +114,8 @@ fn raised(plan: &Plan) -> Option<RaisedLimit> {
         | Body::WithdrawBaseline(_)
         | Body::RestartUnit(_)
         | Body::ExpandVolume(_)
-        | Body::RaiseAutoscalerMaximum(_) => None,
+        | Body::RaiseAutoscalerMaximum(_)
+        | Body::ScaleWorkload(_) => None,
     }
 }
 

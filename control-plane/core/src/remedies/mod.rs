@@ -8,6 +8,7 @@
 
 mod accept_baseline;
 mod expand_volume;
+mod more_pods;
 mod raise_autoscaler_maximum;
 mod raise_memory_limit;
 pub mod report;
@@ -16,6 +17,7 @@ mod restart_unit;
 mod restore_file;
 mod rollback_deployment;
 mod rollback_report;
+mod scale_workload;
 mod uncordon_node;
 mod withdraw_baseline;
 
@@ -130,6 +132,7 @@ pub(crate) fn of(kind: ActionKind) -> &'static dyn Remedy {
         ActionKind::RestartUnit => &restart_unit::RestartUnit,
         ActionKind::ExpandVolume => &expand_volume::ExpandVolume,
         ActionKind::RaiseAutoscalerMaximum => &raise_autoscaler_maximum::RaiseAutoscalerMaximum,
+        ActionKind::ScaleWorkload => &scale_workload::ScaleWorkload,
     }
 }
 

@@ -180,7 +180,8 @@ fn is_planned(incident: &Incident, deployment: &Deployment, s: &Snapshot<'_>) ->
         | Body::RaiseMemoryLimit(_)
         | Body::RestartUnit(_)
         | Body::ExpandVolume(_)
-        | Body::RaiseAutoscalerMaximum(_) => false,
+        | Body::RaiseAutoscalerMaximum(_)
+        | Body::ScaleWorkload(_) => false,
     })
 }
 

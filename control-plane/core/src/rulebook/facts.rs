@@ -30,11 +30,16 @@ pub const ALL: &[(&str, &str, Fact, &str)] = &[
         "action",
         "from_replicas",
         Fact::Number,
-        "replicas that an autoscaler may make now; of other actions not known",
+        "replicas that a workload has now, or that its autoscaler may make; of other actions not known",
     ),
     ("action", "kind", Fact::Text, "the remedy, such as expand_volume"),
     ("action", "to_mib", Fact::Number, "MiB that it would have then; of other actions not known"),
-    ("action", "to_replicas", Fact::Number, "replicas that it might make then; of other actions not known"),
+    (
+        "action",
+        "to_replicas",
+        Fact::Number,
+        "replicas that it would have or might make then; of other actions not known",
+    ),
     (
         "action",
         "to_revision",
@@ -141,6 +146,11 @@ impl Values {
                 None
             }
             Body::RaiseAutoscalerMaximum(action) => {
+                self.number("action", "from_replicas", action.from_replicas.into());
+                self.number("action", "to_replicas", action.to_replicas.into());
+                None
+            }
+            Body::ScaleWorkload(action) => {
                 self.number("action", "from_replicas", action.from_replicas.into());
                 self.number("action", "to_replicas", action.to_replicas.into());
                 None

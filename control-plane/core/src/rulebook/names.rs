@@ -15,6 +15,7 @@ pub fn name_of(action: ActionKind) -> &'static str {
         ActionKind::RestartUnit => "restart-unit",
         ActionKind::ExpandVolume => "expand-volume",
         ActionKind::RaiseAutoscalerMaximum => "raise-autoscaler-maximum",
+        ActionKind::ScaleWorkload => "scale-workload",
     }
 }
 

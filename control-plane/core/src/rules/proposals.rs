@@ -227,7 +227,9 @@ fn reached(plan: &Plan) -> Option<(&'static str, u64)> {
         Body::ExpandVolume(action) => Some(("action.to_mib", action.to_bytes.div_ceil(MI))),
         Body::RaiseMemoryLimit(action) => Some(("action.to_mib", action.to_bytes.div_ceil(MI))),
         Body::RaiseAutoscalerMaximum(action) => Some(("action.to_replicas", action.to_replicas.into())),
-        Body::RestartPod(_)
+        // Its own label bounds it.
+        Body::ScaleWorkload(_)
+        | Body::RestartPod(_)
         | Body::RollbackDeployment(_)
         | Body::RestoreFile(_)
         | Body::AcceptBaseline(_)

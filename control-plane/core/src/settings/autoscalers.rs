@@ -55,7 +55,7 @@ impl Autoscalers {
         // No agent takes a larger step, or one sooner.
         within("autoscalers.step_percent", 1, 100, self.step_percent)?;
         within("autoscalers.ceiling_replicas", 2, 1_000, self.ceiling_replicas)?;
-        within("autoscalers.cool_down_s", 300, 604_800, self.cool_down_s)
+        within("autoscalers.cool_down_s", 300, 86_400, self.cool_down_s)
     }
 }
 

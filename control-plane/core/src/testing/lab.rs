@@ -156,6 +156,7 @@ impl Lab {
                 ActionKind::RaiseMemoryLimit,
                 ActionKind::ExpandVolume,
                 ActionKind::RaiseAutoscalerMaximum,
+                ActionKind::ScaleWorkload,
             ],
             identity: None,
         };

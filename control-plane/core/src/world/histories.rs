@@ -68,6 +68,7 @@ impl Inventory {
             | Body::File(_)
             | Body::Units(_)
             | Body::NodeMeasured(_)
+            | Body::WorkloadLoad(_)
             | Body::AgentStatus(_) => {}
         }
     }
@@ -117,6 +118,7 @@ impl Inventory {
             | Body::File(_)
             | Body::Units(_)
             | Body::NodeMeasured(_)
+            | Body::WorkloadLoad(_)
             | Body::AgentStatus(_) => {}
         }
     }

@@ -197,6 +197,7 @@ impl HostFacts {
             | Body::Gone(_)
             | Body::AgentStatus(_)
             | Body::NodeMeasured(_)
+            | Body::WorkloadLoad(_)
             | Body::Pod(_)
             | Body::ReplicaSet(_)
             | Body::Deployment(_)

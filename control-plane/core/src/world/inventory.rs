@@ -16,6 +16,7 @@ use super::kube::{
     BatchJob, ConfigMap, DaemonSet, Deployment, HorizontalPodAutoscaler, Node, PersistentVolume,
     PersistentVolumeClaim, Pod, PodDisruptionBudget, PodEvent, ReplicaSet, Secret, StatefulSet, StorageClass,
 };
+use super::load::WorkloadLoads;
 use super::measured::MeasuredNodes;
 use super::named::Named;
 use super::object::Object;
@@ -67,6 +68,9 @@ pub struct Inventory {
     pub horizontal_pod_autoscalers: Table<HorizontalPodAutoscaler>,
     /// What the kubelets measured, by node.
     pub measured: MeasuredNodes,
+    /// How busy the workloads are that ask to be scaled out.
+    #[serde(default)]
+    pub loads: WorkloadLoads,
     /// The agent whose observations count.
     pub leader: Option<AgentId>,
     /// Transitions of the lease under which it watches.
@@ -185,6 +189,7 @@ impl Inventory {
             // Each node's own agent tells it, whoever leads.
             Body::NodeMeasured(node) => self.measured.put(node, observed_at),
             _ if !leads => false,
+            Body::WorkloadLoad(load) => self.loads.put(load, observed_at),
             Body::Pod(pod) => self.put_pod(Pod::from(pod.clone()), received_at),
             Body::ReplicaSet(set) => {
                 put(&mut self.replica_sets, &mut self.owned, ReplicaSet::from(set.clone()))
@@ -353,9 +358,15 @@ impl Inventory {
                 remove(&mut self.pods, &mut self.owned, &gone.uid)
             }
             ObjectKind::ReplicaSet => remove(&mut self.replica_sets, &mut self.owned, &gone.uid),
-            ObjectKind::Deployment => remove(&mut self.deployments, &mut self.owned, &gone.uid),
+            ObjectKind::Deployment => {
+                self.loads.forget(&gone.uid);
+                remove(&mut self.deployments, &mut self.owned, &gone.uid)
+            }
             ObjectKind::Node => remove(&mut self.nodes, &mut self.owned, &gone.uid),
-            ObjectKind::StatefulSet => remove(&mut self.stateful_sets, &mut self.owned, &gone.uid),
+            ObjectKind::StatefulSet => {
+                self.loads.forget(&gone.uid);
+                remove(&mut self.stateful_sets, &mut self.owned, &gone.uid)
+            }
             ObjectKind::DaemonSet => remove(&mut self.daemon_sets, &mut self.owned, &gone.uid),
             ObjectKind::BatchJob => remove(&mut self.batch_jobs, &mut self.owned, &gone.uid),
             ObjectKind::PodEvent => remove(&mut self.pod_events, &mut self.owned, &gone.uid),

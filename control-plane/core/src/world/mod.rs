@@ -11,6 +11,7 @@ mod hosts;
 mod inventory;
 mod kube;
 mod listing;
+mod load;
 mod managers;
 mod measured;
 mod meta;
@@ -48,6 +49,7 @@ pub use kube::{
 };
 pub use listing::Listing;
 pub use listing::MAX_OBJECTS;
+pub use load::{STEP as LOAD_STEP, WorkloadLoad, WorkloadLoads};
 pub use managers::manager_name;
 pub use measured::{Filesystem, MeasuredNode, MeasuredNodes, Memory, NearLimit, Pressure, Volume};
 pub use meta::Meta;

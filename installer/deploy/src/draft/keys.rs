@@ -77,6 +77,7 @@ pub const ACTIONS: &[&str] = &[
     "raise_memory_limit",
     "expand_volume",
     "raise_autoscaler_maximum",
+    "scale_workload",
     "uncordon_node",
 ];
 
@@ -153,7 +154,7 @@ pub const KEYS: &[Key] = &[
     key(
         "acting.actions",
         List,
-        "What the agents may do (restart_pod, rollback_deployment, raise_memory_limit, expand_volume, raise_autoscaler_maximum, uncordon_node); empty: nothing",
+        "What the agents may do (restart_pod, rollback_deployment, raise_memory_limit, expand_volume, raise_autoscaler_maximum, scale_workload, uncordon_node); empty: nothing",
         This(""),
     ),
     only(key("acting.namespaces", List, "The namespaces where they may do it", This("")), |it| {

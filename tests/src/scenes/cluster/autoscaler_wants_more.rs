@@ -32,7 +32,8 @@ pub(super) fn autoscaler() -> Value {
 /// Waits until its own controller says that it would make more than it may.
 pub(super) async fn held_back(work: &Workloads) -> anyhow::Result<()> {
     let autoscaler = autoscaler();
-    wait_for("the autoscaler to be held at its maximum", LIMIT, || async {
+    // metrics-server reads twice, ten seconds apart, before it says anything of a pod.
+    wait_for("the autoscaler to be held at its maximum", 2 * LIMIT, || async {
         let now = get(work, &autoscaler).await?.context("the autoscaler")?;
         let said = now["status"].to_string();
         Ok(Seen::when(said.contains("TooManyReplicas").then_some(()), said))

@@ -35,6 +35,19 @@ struct Spec {
     min_replicas: Option<i64>,
     max_replicas: Option<i64>,
     metrics: Option<Vec<Metric>>,
+    behavior: Behavior,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Behavior {
+    scale_up: Rules,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Rules {
+    select_policy: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -196,6 +209,8 @@ impl Slim for SlimHorizontalPodAutoscaler {
             generation: self.metadata.generation,
             observed_generation: status.observed_generation,
             bounds_writer: bounded(self.metadata.bounds_writer().unwrap_or_default()),
+            never_scales_up: spec.behavior.scale_up.select_policy == "Disabled",
+            raised_to: self.metadata.raised_maximum().map_or(0, |(to, _)| to),
         })
     }
 }

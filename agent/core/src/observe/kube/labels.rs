@@ -87,6 +87,8 @@ pub(super) struct Annotations {
     pub(super) revision: Option<String>,
     #[serde(rename = "nimbus.dev/cordoned-by")]
     pub(super) cordoned_by: Option<String>,
+    #[serde(rename = "nimbus.dev/raised-maximum")]
+    pub(super) raised_maximum: Option<String>,
     #[serde(rename = "cluster-autoscaler.kubernetes.io/safe-to-evict")]
     pub(super) safe_to_evict: Option<String>,
     #[serde(rename = "karpenter.sh/do-not-disrupt")]

@@ -9,6 +9,9 @@ use super::micros;
 use super::owners::{self, ManagedFields, Marks, Part};
 use crate::observe::bounded;
 
+/// The annotation that says what Nimbus raised an autoscaler's maximum to last, and when, by the clock of the agent that did.
+pub const RAISED_MAXIMUM: &str = "nimbus.dev/raised-maximum";
+
 /// The parts of an object's metadata that are used.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -138,9 +141,20 @@ impl SlimMeta {
         self.last_writer(ManagedFields::has_resources).map(|(writer, _)| writer)
     }
 
-    /// The field manager that last wrote the bounds of an autoscaler.
+    /// The same of how many pods a workload has.
+    pub(super) fn manager_of_replicas(&self) -> Option<(&'static str, String)> {
+        self.manager_of(Part::Replicas, &[])
+    }
+
+    /// The field manager that last wrote the bounds of an autoscaler, apart from agents of Nimbus.
     pub(super) fn bounds_writer(&self) -> Option<&str> {
-        self.last_writer(ManagedFields::has_bounds).map(|(writer, _)| writer)
+        self.last_writer(|entry| entry.has_bounds() && !entry.manager.starts_with("nimbus"))
+            .map(|(writer, _)| writer)
+    }
+
+    /// What the annotation of an autoscaler says that Nimbus raised its maximum to last, and when.
+    pub(super) fn raised_maximum(&self) -> Option<(u32, jiff::Timestamp)> {
+        raised_maximum(self.annotation(|a| &a.raised_maximum)?)
     }
 
     fn manager_of(&self, part: Part, beside: &[(&str, &str)]) -> Option<(&'static str, String)> {
@@ -179,4 +193,10 @@ impl SlimMeta {
     fn annotation(&self, which: fn(&Annotations) -> &Option<String>) -> Option<&String> {
         self.annotations.as_ref().and_then(|a| which(a).as_ref())
     }
+}
+
+/// What the annotation [`RAISED_MAXIMUM`] says: to how many, and when, as `15 2026-12-01T12:00:00Z`.
+pub fn raised_maximum(text: &str) -> Option<(u32, jiff::Timestamp)> {
+    let (to, at) = text.split_once(' ')?;
+    Some((to.parse().ok()?, at.parse().ok()?))
 }

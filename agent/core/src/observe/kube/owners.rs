@@ -42,6 +42,8 @@ struct SpecFields {
     min_replicas: Option<IgnoredAny>,
     #[serde(rename = "f:maxReplicas")]
     max_replicas: Option<IgnoredAny>,
+    #[serde(rename = "f:replicas")]
+    replicas: Option<IgnoredAny>,
 }
 
 impl ManagedFields {
@@ -77,6 +79,8 @@ pub(super) enum Part {
     Resources,
     /// How many replicas an autoscaler may make.
     Bounds,
+    /// How many pods a workload has.
+    Replicas,
 }
 
 impl Part {
@@ -85,6 +89,7 @@ impl Part {
             Self::Template => entry.has_template(),
             Self::Resources => entry.has_resources(),
             Self::Bounds => entry.has_bounds(),
+            Self::Replicas => entry.fields_v1.spec.replicas.is_some(),
         }
     }
 
@@ -93,6 +98,7 @@ impl Part {
             Self::Template => "the pod template",
             Self::Resources => "how much it asks for",
             Self::Bounds => "its bounds",
+            Self::Replicas => "how many pods it has",
         }
     }
 }
@@ -199,7 +205,7 @@ fn others(marks: &Marks<'_>) -> Option<Manager> {
 fn anew(marks: &Marks<'_>) -> Option<Manager> {
     match marks.part {
         Part::Template => None,
-        Part::Resources | Part::Bounds => {
+        Part::Resources | Part::Bounds | Part::Replicas => {
             let is_terraform = |name: &str| {
                 let name = name.to_ascii_lowercase();
                 name.starts_with("terraform") || name.starts_with("hashicorp") || name.starts_with("opentofu")
@@ -215,7 +221,7 @@ fn anew(marks: &Marks<'_>) -> Option<Manager> {
 /// What lets claims grow by itself, up to its own limit.
 fn growers(marks: &Marks<'_>) -> Option<Manager> {
     match marks.part {
-        Part::Template | Part::Bounds => None,
+        Part::Template | Part::Bounds | Part::Replicas => None,
         Part::Resources => {
             if let Some(limit) = marks.annotation(|a| &a.autoresize_limit) {
                 let why = format!("annotation resize.topolvm.io/storage_limit = {limit}");

@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use kube::Client;
 use nimbus_agent_core::Refusal;
-use nimbus_agent_core::observe::kube::{Slim, SlimList, SlimPod};
+use nimbus_agent_core::observe::kube::{Slim, SlimPod};
 use nimbus_protocol::v1::{self, observation};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Shared;
@@ -21,12 +20,10 @@ use super::remedy::precondition;
 use crate::watch::kube::lease::Leadership;
 use crate::watch::kube::request::{self, RequestError};
 
+pub(super) use crate::watch::kube::pages::{all, label_selector};
+
 /// Longest wait for the election to be decided: an agent that just started may be about to lead again.
 const ELECTION: Duration = Duration::from_secs(5);
-/// Pods in one page of a list.
-const PAGE: usize = 500;
-/// Most pages that are read of one list: 10,000 pods of a ReplicaSet's labels. With more, nothing is done by them.
-const MAX_PAGES: usize = 20;
 
 /// A client, if this replica may act on the cluster now; waits a moment for an undecided election.
 pub(super) async fn may_act(shared: &Shared) -> Result<Client, Refusal> {
@@ -88,7 +85,7 @@ fn as_pod(slim: &SlimPod) -> Option<v1::Pod> {
 }
 
 /// All pods that a ReplicaSet or StatefulSet (`resource` is its plural) owns; an error where its labels have more than
-/// [`MAX_PAGES`] pages of them.
+/// a bound of pages of them.
 pub(super) async fn pods_of(
     client: &Client,
     resource: &str,
@@ -132,45 +129,10 @@ pub(super) async fn listed(client: &Client, namespace: &str, resource: &str) -> 
     }
 }
 
-/// All objects of a namespace with the labels of a [`label_selector`]; an error where they have more than [`MAX_PAGES`] pages.
-pub(super) async fn all<T: DeserializeOwned>(
-    client: &Client,
-    collection: &str,
-    namespace: &str,
-    resource: &str,
-    selector: &str,
-) -> Result<Vec<T>, RequestError> {
-    let segment = request::segment(namespace).ok_or_else(|| {
-        RequestError::Unanswered("expected a namespace's name, found something else".to_owned())
-    })?;
-    let (mut objects, mut more) = (Vec::new(), String::new());
-    for _ in 0..MAX_PAGES {
-        let path = format!("{collection}/namespaces/{segment}/{resource}?limit={PAGE}{selector}{more}");
-        let found: SlimList<T> = request::get(client, &path).await?;
-        objects.extend(found.items);
-        if found.metadata.continue_token.is_empty() {
-            return Ok(objects);
-        }
-        more = format!("&continue={}", request::escaped(&found.metadata.continue_token));
-    }
-    let most = PAGE * MAX_PAGES;
-    let found = format!("expected at most {most} {resource} of {namespace} with these labels, found more");
-    Err(RequestError::Unanswered(found))
-}
-
-/// `&labelSelector=a%3Db%2Cc%3Dd`; label keys and values hold only characters that need no other escape than `/`.
-pub(super) fn label_selector(labels: &Value) -> String {
-    let Some(labels) = labels.as_object().filter(|labels| !labels.is_empty()) else { return String::new() };
-    let pair = |(key, value): (&String, &Value)| {
-        format!("{}%3D{}", key.replace('/', "%2F"), value.as_str().unwrap_or_default())
-    };
-    let pairs: Vec<_> = labels.iter().map(pair).collect();
-    format!("&labelSelector={}", pairs.join("%2C"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watch::kube::pages::MAX_PAGES;
 
     /// An API server with a ReplicaSet, and one pod on each page of so many.
     async fn serve(pages: usize) -> Client {
@@ -203,15 +165,5 @@ mod tests {
         let error =
             pods_of(&serve(MAX_PAGES + 1).await, "replicasets", &owner).await.unwrap_err().to_string();
         assert!(error.contains("at most 10000 pods"), "{error}");
-    }
-
-    #[test]
-    fn labels_are_escaped_for_a_query() {
-        let labels = serde_json::json!({ "app.kubernetes.io/name": "web", "pod-template-hash": "7d4" });
-        assert_eq!(
-            label_selector(&labels),
-            "&labelSelector=app.kubernetes.io%2Fname%3Dweb%2Cpod-template-hash%3D7d4"
-        );
-        assert_eq!(label_selector(&Value::Null), "");
     }
 }

@@ -33,6 +33,15 @@ impl Object {
         })
     }
 
+    /// A StatefulSet.
+    pub(in super::super) fn stateful_set(target: &v1::Target) -> Result<Self, Refusal> {
+        Ok(Self {
+            name: format!("StatefulSet {}/{}", target.namespace, target.name),
+            uid: target.uid.clone(),
+            path: path("/apis/apps/v1", &target.namespace, "statefulsets", &target.name)?,
+        })
+    }
+
     /// A PersistentVolumeClaim.
     pub(in super::super) fn claim(target: &v1::Target) -> Result<Self, Refusal> {
         Ok(Self {

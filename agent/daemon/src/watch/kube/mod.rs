@@ -5,7 +5,9 @@ pub mod client;
 pub mod cordons;
 pub mod holds;
 pub mod lease;
+mod load;
 pub mod looks;
+pub(crate) mod pages;
 pub mod request;
 pub mod stream;
 #[cfg(test)]
@@ -237,6 +239,13 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
         };
         kinds.spawn(stream::run(follow.clone(), of));
     }
+    kinds.spawn(load::run(load::Looks {
+        client: cluster.client.clone(),
+        cluster_uid: cluster.uid.clone(),
+        observations: watch.observations.clone(),
+        status: watch.status.clone(),
+        end: end.clone(),
+    }));
     kinds
 }
 

@@ -13,6 +13,7 @@ use crate::testing::objects::*;
 mod evictions;
 mod expanded_volumes;
 mod held_nodes;
+mod more_pods;
 mod raised_limits;
 mod rollback;
 

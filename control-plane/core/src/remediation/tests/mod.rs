@@ -23,6 +23,7 @@ mod held;
 mod jobs;
 mod left_alone;
 mod living;
+mod loads;
 mod memory;
 mod modes;
 mod near_full;

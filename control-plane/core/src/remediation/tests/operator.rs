@@ -18,6 +18,7 @@ fn enabling_and_disabling_name_their_rules_and_repeat_without_effect() {
         ActionKind::RaiseMemoryLimit,
         ActionKind::ExpandVolume,
         ActionKind::RaiseAutoscalerMaximum,
+        ActionKind::ScaleWorkload,
     ];
     assert_eq!(cluster(&lab).doc.enabled, rest);
     let again =

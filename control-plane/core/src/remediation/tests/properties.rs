@@ -243,7 +243,9 @@ fn work(lab: &mut Lab) {
                 Some(ActionBody::RaiseMemoryLimit(_)) => with_nodes,
                 Some(ActionBody::UncordonNode(_)) => nodes,
                 Some(ActionBody::ExpandVolume(_)) => claims,
-                Some(ActionBody::RaiseAutoscalerMaximum(_)) => with_nodes && autoscalers,
+                Some(ActionBody::RaiseAutoscalerMaximum(_) | ActionBody::ScaleWorkload(_)) => {
+                    with_nodes && autoscalers
+                }
                 Some(
                     ActionBody::RestoreFile(_)
                     | ActionBody::AcceptBaseline(_)

@@ -5,7 +5,12 @@
 //! | half more than it aims at, all pods ready, room on the nodes | asks a person for as many as would do; once; well when more are there |
 //! | four times what it aims at | asks for twice as many, and says that more would do |
 //! | the ceiling, or one replica less than the nodes have room for | asks for so many, and says why no more |
-//! | what it measures moves while the approval is read | the plan that was read stays |
+//! | what it measures moves while the approval is read, to its aim too; a pod is not ready for a moment | the plan that was read stays |
+//! | it is denied, and what it measures moves | nobody is asked again |
+//! | it comes and goes at its maximum while nothing is asked | asked once that lasts |
+//! | a rollout of it is under way, it is paused, or it crash-loops | wait |
+//! | it never scales up by its own behavior | recommend |
+//! | somebody took back what Nimbus raised it to | recommend: Nimbus does not write against that |
 //! | the load goes down, a pod fails, or a person raises it while the approval is read | nothing is begun |
 //! | Helm, Argo CD or an operator (as KEDA) keeps its bounds | recommend, the manager named |
 //! | it scales a Rollout | recommend |
@@ -154,12 +159,76 @@ fn no_more_than_twice_the_ceiling_and_what_the_nodes_hold_and_each_is_said() {
 fn figures_that_move_while_the_approval_is_read_change_no_plan() {
     let mut lab = held_back(at_maximum(1_500));
     let first = asked(&mut lab);
-    for permille in [1_600, 1_200, 1_900] {
+    // At its aim, and not known, for a moment: nothing is begun then, and nothing taken back.
+    for permille in [1_600, 1_000, 1_200, 0, 1_900] {
         see(&mut lab, at_maximum(permille));
         lab.pass(20);
         assert_eq!(asked(&mut lab).digest, first.digest, "{permille}");
     }
+    lab.see(Body::Pod(v1::Pod { ready: false, ..pod("web-1", "1", "node-a") }));
+    assert_eq!(asked(&mut lab).digest, first.digest, "a pod is not ready for a moment");
+    lab.see(Body::Pod(pod("web-1", "1", "node-a")));
+    assert_eq!((lab.plans.len(), lab.live_approvals()), (1, 1));
     assert_eq!(raise(&approved(&mut lab)), (10, 15));
+}
+
+#[test]
+fn a_denial_holds_whatever_it_measures_since() {
+    let mut lab = held_back(at_maximum(1_500));
+    asked(&mut lab);
+    lab.decide("operator", Decision::Deny, "not this week").unwrap();
+    for permille in [1_900, 900, 1_100, 0, 3_000] {
+        see(&mut lab, at_maximum(permille));
+        lab.pass(60);
+        assert!(lab.settle().is_empty());
+        assert_eq!(lab.live_approvals(), 0, "{permille}");
+    }
+}
+
+#[test]
+fn one_that_comes_and_goes_is_asked_about_once_that_lasts() {
+    let mut lab = held_back(v1::HorizontalPodAutoscaler { manager: "argocd".into(), ..at_maximum(1_500) });
+    left_alone(&mut lab);
+    for _ in 0..5 {
+        see(&mut lab, at_maximum(900));
+        lab.pass(60);
+        lab.settle();
+        see(&mut lab, at_maximum(1_500));
+        lab.pass(60);
+        assert!(left_alone(&mut lab).contains("comes and goes"), "{}", lab.open(KIND).reason);
+    }
+    lab.pass(240);
+    asked(&mut lab);
+}
+
+#[test]
+fn what_moves_or_is_in_trouble_waits() {
+    let mut lab = held_back(at_maximum(1_500));
+    lab.see(Body::Deployment(v1::Deployment { updated: 4, ..deployment("web", 10, 1) }));
+    assert!(left_alone(&mut lab).contains("is not out"));
+    lab.see(Body::Deployment(v1::Deployment { paused: true, ..deployment("web", 10, 1) }));
+    assert!(left_alone(&mut lab).contains("it is paused"));
+    lab.see(Body::Deployment(deployment("web", 10, 1)));
+    asked(&mut lab);
+    // It began after the approval: held back at the last moment.
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    lab.see(Body::Deployment(v1::Deployment { updated: 4, ..deployment("web", 10, 1) }));
+    assert!(lab.settle().is_empty());
+}
+
+#[test]
+fn what_never_scales_up_or_was_taken_back_is_a_persons() {
+    let never = v1::HorizontalPodAutoscaler { never_scales_up: true, ..at_maximum(1_500) };
+    assert!(left_alone(&mut held_back(never)).contains("selectPolicy, which is Disabled"));
+    let back = v1::HorizontalPodAutoscaler {
+        raised_to: 15,
+        bounds_writer: "kubectl-client-side-apply".into(),
+        ..at_maximum(1_500)
+    };
+    let reason = left_alone(&mut held_back(back));
+    assert!(reason.contains("kubectl-client-side-apply took it back to 10"), "{reason}");
+    let mut own = held_back(v1::HorizontalPodAutoscaler { raised_to: 10, ..at_maximum(1_500) });
+    asked(&mut own);
 }
 
 #[test]
@@ -215,7 +284,7 @@ fn what_it_scales_and_what_it_measures_have_to_be_known() {
     let mut lab = held_back(rollout);
     let reason = left_alone(&mut lab);
     assert!(
-        reason.contains("fewer pods of Rollout web") || reason.contains("which Nimbus does not know"),
+        reason.contains("scales Rollout web of argoproj.io/v1alpha1, which Nimbus does not know"),
         "{reason}"
     );
     for metrics in [vec![metric("cpu", 0)], vec![metric("cpu", 100_000)]] {
@@ -310,7 +379,10 @@ fn what_was_put_back_as_none_became_ready_is_a_persons_for_a_day() {
     lab.report(&job, Phase::Compensated, "", "found: it asks for 15, and 10 are ready");
     lab.pass(600);
     let reason = left_alone(&mut lab);
-    assert!(reason.contains("none of them became ready") && reason.contains("10 are ready"), "{reason}");
+    assert!(
+        reason.contains("no more pods were seen to become ready") && reason.contains("10 are ready"),
+        "{reason}"
+    );
     lab.pass(85_400);
     left_alone(&mut lab);
     lab.pass(400);

@@ -46,7 +46,7 @@ fn grow() -> RuleText {
 }
 
 /// A person sets a rule.
-fn set(lab: &mut Lab, text: RuleText) -> Rule {
+pub(super) fn set(lab: &mut Lab, text: RuleText) -> Rule {
     let book = Book::of(lab.rules.values().cloned().collect());
     let (rule, changes) = remediation::set_rule(&book, text, "ann", lab.now).unwrap();
     lab.commit(changes);

@@ -11,7 +11,7 @@ use nimbus_protocol::action::Body;
 use nimbus_protocol::{ObjectKind, v1};
 
 use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy};
-use crate::model::{Alternative, Incident, IncidentKind, Outlook, Workload};
+use crate::model::{Alternative, Incident, IncidentKind, Outlook, Plan, Workload};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::world::{AutoscalerState, HorizontalPodAutoscaler, Object as _};
@@ -65,8 +65,11 @@ impl Remedy for RaiseAutoscalerMaximum {
                 "{object} no longer exists; the incident is resolved once that is certain"
             ));
         };
+        let planned = planned(incident, it, s);
         match it.state() {
             AutoscalerState::WantsMore | AutoscalerState::MayWantMore => {}
+            // A figure at its aim for a moment takes nothing back that a person was asked.
+            AutoscalerState::Within if planned.is_some() => {}
             AutoscalerState::Within => {
                 return Answer::Wait(format!("{object} is held back no more now; over when that lasts"));
             }
@@ -76,9 +79,9 @@ impl Remedy for RaiseAutoscalerMaximum {
                 ));
             }
         }
-        match refrain::why(incident, it, inventory, s) {
+        match refrain::why(incident, it, planned, inventory, s) {
             Err(answer) => answer,
-            Ok(allowed) => raise(it, &allowed, planned(incident, it, s)),
+            Ok(allowed) => raise(it, &allowed, planned.or_else(|| denied(incident, it, s))),
         }
     }
 
@@ -112,7 +115,19 @@ struct Allowed {
 
 /// What is planned for it already from its present maximum.
 fn planned(incident: &Incident, it: &HorizontalPodAutoscaler, s: &Snapshot<'_>) -> Option<u32> {
-    let plan = incident.plan_id.and_then(|id| s.plan(id))?;
+    raises(incident.plan_id.and_then(|id| s.plan(id))?, it)
+}
+
+/// What a person denied to let it make from its present maximum: the same is what would be planned again, whatever it measures now, so that
+/// nobody is asked again for it.
+fn denied(incident: &Incident, it: &HorizontalPodAutoscaler, s: &Snapshot<'_>) -> Option<u32> {
+    let digest = incident.denied_digest.as_ref()?;
+    let plans = s.plans.iter().map(|plan| &plan.doc).filter(|plan| plan.incident_id == incident.id);
+    plans.filter(|plan| plan.is_answered_by(digest)).find_map(|plan| raises(plan, it))
+}
+
+/// To how many a plan raises the present maximum of this autoscaler; `None` where it does something else.
+fn raises(plan: &Plan, it: &HorizontalPodAutoscaler) -> Option<u32> {
     match plan.action.body()? {
         Body::RaiseAutoscalerMaximum(action) => {
             let is_it = action.autoscaler.as_ref().is_some_and(|target| target.uid == it.meta.uid);
@@ -127,14 +142,15 @@ fn planned(incident: &Incident, it: &HorizontalPodAutoscaler, s: &Snapshot<'_>) 
         | Body::WithdrawBaseline(_)
         | Body::RaiseMemoryLimit(_)
         | Body::RestartUnit(_)
-        | Body::ExpandVolume(_) => None,
+        | Body::ExpandVolume(_)
+        | Body::ScaleWorkload(_) => None,
     }
 }
 
-fn raise(it: &HorizontalPodAutoscaler, allowed: &Allowed, planned: Option<u32>) -> Answer {
+fn raise(it: &HorizontalPodAutoscaler, allowed: &Allowed, kept: Option<u32>) -> Answer {
     let from = allowed.from;
     let now = u32::try_from(allowed.wanted).unwrap_or(u32::MAX).min(allowed.most);
-    let to = planned.filter(|to| *to > from && *to <= allowed.most).unwrap_or(now);
+    let to = kept.filter(|to| *to > from && *to <= allowed.most).unwrap_or(now);
     let name = format!("{}/{}", it.meta.namespace, it.meta.name);
     let target = format!("{} {}", it.target_kind, it.target_name);
     let more = to.saturating_sub(from);
@@ -147,7 +163,7 @@ fn raise(it: &HorizontalPodAutoscaler, allowed: &Allowed, planned: Option<u32>) 
             .to_owned(),
     ];
     // Figures that move are in the evidence; what is said here stays while the approval is read.
-    if planned.is_none_or(|planned| planned != to) && u64::from(to) < allowed.wanted {
+    if kept != Some(to) && !allowed.bounded_by.is_empty() {
         changes.push(format!("that is less than would do: {}", allowed.bounded_by));
     }
     changes.extend(of_writer(it, from));

@@ -52,9 +52,15 @@ pub struct HorizontalPodAutoscaler {
     pub generation: i64,
     /// Up to which of them its controller has seen it; 0 where that is not told.
     pub observed_generation: i64,
-    /// The field manager that last wrote its bounds; empty where that is not told.
+    /// The field manager that last wrote its bounds, apart from agents of Nimbus; empty where that is not told.
     #[serde(default)]
     pub bounds_writer: String,
+    /// Does its own specification let it make no more at all?
+    #[serde(default)]
+    pub never_scales_up: bool,
+    /// What Nimbus raised its maximum to last; `None` where its annotation says nothing.
+    #[serde(default)]
+    pub raised_to: Option<u32>,
     /// Since when it was seen in its state ([`Self::state`]) without a break; at its maximum is one, whatever it measures.
     #[serde(default)]
     pub state_since: Option<Timestamp>,
@@ -188,6 +194,8 @@ impl From<v1::HorizontalPodAutoscaler> for HorizontalPodAutoscaler {
             generation: told.generation,
             observed_generation: told.observed_generation,
             bounds_writer: told.bounds_writer,
+            never_scales_up: told.never_scales_up,
+            raised_to: Some(told.raised_to).filter(|to| *to > 0),
             state_since: None,
         }
     }

@@ -71,6 +71,7 @@ pub(super) fn bound(body: &mut Body) -> bool {
         | Body::File(_)
         | Body::Units(_)
         | Body::AgentStatus(_)
-        | Body::NodeMeasured(_) => true,
+        | Body::NodeMeasured(_)
+        | Body::WorkloadLoad(_) => true,
     }
 }

@@ -205,7 +205,8 @@ async fn autonomy_says_what_keeps_it_from_acting() {
             "uncordon_node",
             "raise_memory_limit",
             "expand_volume",
-            "raise_autoscaler_maximum"
+            "raise_autoscaler_maximum",
+            "scale_workload"
         ])
     );
     assert!(here["reason"].as_str().unwrap().contains("policy forbids rollback_deployment"), "{here}");

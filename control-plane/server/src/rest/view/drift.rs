@@ -78,6 +78,7 @@ pub fn baseline(plan: &Plan, job: &Job) -> Option<api::Baseline> {
         | Body::RestartUnit(_)
         | Body::ExpandVolume(_)
         | Body::RaiseAutoscalerMaximum(_)
+        | Body::ScaleWorkload(_)
         | Body::UncordonNode(_) => return None,
     };
     Some(api::Baseline {
@@ -171,6 +172,7 @@ fn planned(plan: &Plan) -> Option<Planned<'_>> {
         | Body::RestartUnit(_)
         | Body::ExpandVolume(_)
         | Body::RaiseAutoscalerMaximum(_)
+        | Body::ScaleWorkload(_)
         | Body::UncordonNode(_) => None,
     }
 }
