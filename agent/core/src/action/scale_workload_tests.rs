@@ -32,7 +32,7 @@ fn load() -> v1::WorkloadLoad {
 }
 
 fn object(replicas: u32, scaled: &str) -> Value {
-    json!({ "metadata": { "labels": { SCALE_TO: "6" }, "annotations": { SCALED: scaled } }, "spec": { "replicas": replicas } })
+    json!({ "metadata": { "uid": "d1", "labels": { SCALE_TO: "6" }, "annotations": { SCALED: scaled } }, "spec": { "replicas": replicas } })
 }
 
 fn pod(ready: &str) -> LoadedPod {
@@ -62,7 +62,7 @@ fn one_that_is_as_planned_gets_more_and_later_fewer() {
     // Once more, and back.
     let again = v1::ScaleWorkload { from_replicas: 4, to_replicas: 6, ..out() };
     let four = v1::WorkloadLoad { replicas: 4, ..load() };
-    let scaled = object(4, "2 4 2026-12-01T11:00:00Z");
+    let scaled = object(4, "2 4 2026-12-01T11:00:00Z d1");
     assert_eq!(asked(&again, &four, &scaled), Ok(()));
     let back = v1::ScaleWorkload { from_replicas: 4, to_replicas: 3, ..out() };
     assert_eq!(asked(&back, &four, &scaled), Ok(()));
@@ -74,7 +74,13 @@ fn one_that_is_as_planned_gets_more_and_later_fewer() {
 fn what_nimbus_did_not_scale_out_gets_no_fewer() {
     let back = v1::ScaleWorkload { from_replicas: 4, to_replicas: 3, ..out() };
     let four = v1::WorkloadLoad { replicas: 4, ..load() };
-    for scaled in ["", "2 5 2026-12-01T11:00:00Z", "1 4 2026-12-01T11:00:00Z", "4 4 2026-12-01T11:00:00Z"] {
+    for scaled in [
+        "",
+        "2 5 2026-12-01T11:00:00Z d1",
+        "1 4 2026-12-01T11:00:00Z d1",
+        "4 4 2026-12-01T11:00:00Z d1",
+        "2 4 2026-12-01T11:00:00Z d2",
+    ] {
         assert!(asked(&back, &four, &object(4, scaled)).is_err(), "{scaled}");
     }
 }
@@ -132,7 +138,7 @@ fn it_is_scaled_no_sooner_than_a_minute_after_it_was_scaled_last() {
         ("2026-12-01T12:00:30Z", false),
         ("2028-12-01T12:00:00Z", true),
     ] {
-        let value = object(2, &format!("1 9 {at}"));
+        let value = object(2, &format!("1 9 {at} d1"));
         assert_eq!(asked(&out(), &load(), &value).is_ok(), may, "{at}");
     }
 }

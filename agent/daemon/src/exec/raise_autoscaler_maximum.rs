@@ -142,10 +142,14 @@ impl RaiseAutoscalerMaximum {
         let seen = format!("it asks for {asked}, and {ready} are ready");
         let is_seen = now.observed_generation == 0 || now.observed_generation >= now.generation;
         let scales = is_seen && now.able_to_scale == "True" && now.scaling_active == "True";
-        // What it said before the change, it says until its controller looks again.
-        let is_of_before =
-            now.limited_reason == "TooManyReplicas" && asked < u64::from(self.action.to_replicas);
-        if !scales || is_of_before || ready < asked {
+        // With no more than before it is well only where it wants no more: what it said before the change, it says until its controller
+        // looks again, and its own policies may let it make no more for a while.
+        let is_well = match now.limited_reason.as_str() {
+            "" | "TooFewReplicas" => true,
+            "TooManyReplicas" => asked >= u64::from(self.action.to_replicas),
+            _ => asked > u64::from(self.action.from_replicas),
+        };
+        if !scales || !is_well || ready < asked {
             return Look::new(seen, State::Pending);
         }
         Look::new(seen, State::Reached(String::new()))

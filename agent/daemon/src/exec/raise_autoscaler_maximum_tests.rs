@@ -157,6 +157,8 @@ async fn its_maximum_is_raised_once_and_helped_when_more_are_ready() {
     assert!(site.lock().unwrap().annotations[RAISED_MAXIMUM].is_string());
     assert!(matches!(remedy.probe().await, Effect::Present));
     assert!(matches!(seen(&mut remedy).await, State::Pending), "its controller did not look yet");
+    site.lock().unwrap().limited = "ScaleUpLimit";
+    assert!(matches!(seen(&mut remedy).await, State::Pending), "its own policy lets it make no more yet");
     site.lock().unwrap().asked = 14;
     site.lock().unwrap().limited = "";
     assert!(matches!(seen(&mut remedy).await, State::Pending), "they are asked for, and not ready");

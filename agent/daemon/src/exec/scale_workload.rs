@@ -17,7 +17,7 @@ use nimbus_agent_core::Refusal;
 use nimbus_agent_core::action::AgentRules as _;
 use nimbus_agent_core::action::scale_workload::ScaledNow;
 use nimbus_agent_core::admit::AdmittedJob;
-use nimbus_agent_core::observe::kube::load::{LoadedPod, SCALED, Scaled, SlimScaled};
+use nimbus_agent_core::observe::kube::load::{LoadedPod, SCALED, SCALED_OUT, Scaled, SlimScaled};
 use nimbus_protocol::ids::JobId;
 use nimbus_protocol::v1;
 use serde_json::{Value, json};
@@ -39,8 +39,8 @@ pub(super) struct ScaleWorkload {
     job_id: JobId,
     action: v1::ScaleWorkload,
     limits: Limits,
-    /// From the last check: what the patch relies on.
-    ready: Option<Checked>,
+    /// From the last check: what the patch relies on, and what it writes.
+    ready: Option<(Checked, Vec<Value>)>,
     /// The most ready pods that a look found.
     most_ready: u32,
 }
@@ -67,15 +67,27 @@ impl ScaleWorkload {
         }
     }
 
-    /// Sets how many pods it has; the annotation goes with it, and away where it has what it had at first.
-    fn operations(&self, replicas: u32, has_annotation: bool) -> Vec<Value> {
-        let pointer = format!("/metadata/annotations/{}", SCALED.replace('/', "~1"));
+    /// Sets how many pods of the workload, as it is now, there are to be. The marks that say what it had go with it, and away where it has
+    /// that again.
+    fn operations(&self, replicas: u32, now: &Value) -> Vec<Value> {
+        let metadata = &now["metadata"];
+        let label = format!("/metadata/labels/{}", SCALED_OUT.replace('/', "~1"));
+        let annotation = format!("/metadata/annotations/{}", SCALED.replace('/', "~1"));
         let mut all = vec![json!({ "op": "replace", "path": "/spec/replicas", "value": replicas })];
         if replicas > self.action.base_replicas {
             let scaled = Scaled { from: self.action.base_replicas, to: replicas, at: nimbus_platform::now() };
-            all.push(json!({ "op": "add", "path": pointer, "value": scaled.text() }));
-        } else if has_annotation {
-            all.push(json!({ "op": "remove", "path": pointer }));
+            let text = scaled.text(&self.target().uid);
+            if !metadata["labels"].is_object() {
+                all.push(json!({ "op": "add", "path": "/metadata/labels", "value": {} }));
+            }
+            all.push(json!({ "op": "add", "path": label, "value": "true" }));
+            all.push(json!({ "op": "add", "path": annotation, "value": text }));
+            return all;
+        }
+        for (of, key, pointer) in [("labels", SCALED_OUT, label), ("annotations", SCALED, annotation)] {
+            if !metadata[of][key].is_null() {
+                all.push(json!({ "op": "remove", "path": pointer }));
+            }
         }
         all
     }
@@ -140,8 +152,7 @@ impl ScaleWorkload {
             let what = format!("{name} was changed by somebody else meanwhile, and is left as it is");
             return Some(Compensation::Failed(what));
         }
-        let has_annotation = value["metadata"]["annotations"][SCALED].is_string();
-        let operations = self.operations(from, has_annotation);
+        let operations = self.operations(from, &value);
         match patch::apply(client, object, &Checked::of(&value), self.job_id, operations).await {
             Ok(()) => Some(Compensation::Undone(vec![format!("gave {name} its {from} replicas again")])),
             Err(ActError::Refused(_)) => None,
@@ -214,7 +225,7 @@ impl Remedy for ScaleWorkload {
             now,
         })?;
         let Some(value) = value else { return Err(precondition("expected the workload, found it gone")) };
-        self.ready = Some(Checked::of(&value));
+        self.ready = Some((Checked::of(&value), self.operations(self.action.to_replicas, &value)));
         Ok(())
     }
 
@@ -230,15 +241,13 @@ impl Remedy for ScaleWorkload {
         let (from, to) = (self.action.from_replicas, self.action.to_replicas);
         let mut tries = 0;
         loop {
-            let Some(checked) = self.ready.take() else {
+            let Some((checked, operations)) = self.ready.take() else {
                 return Err(ActError::Failed("expected a check before the change, found none".to_owned()));
             };
             let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
             // The election, or the tries before, may have taken their time.
             window.still_open()?;
             tries += 1;
-            // What is scaled in was scaled out by Nimbus, and says so.
-            let operations = self.operations(to, !self.is_out());
             match patch::apply(&client, &object, &checked, self.job_id, operations).await {
                 Ok(()) => break,
                 // Nothing was changed. Is it still what was planned on?

@@ -11,6 +11,7 @@ struct Site {
     replicas: u32,
     ready: u32,
     annotations: Value,
+    labels: Value,
     /// So many patches are refused: somebody else wrote meanwhile.
     refuse: usize,
     writes: usize,
@@ -19,22 +20,34 @@ struct Site {
 impl Site {
     fn of(replicas: u32, scaled: &str) -> Arc<Mutex<Self>> {
         let annotations = if scaled.is_empty() { json!({}) } else { json!({ SCALED: scaled }) };
-        Arc::new(Mutex::new(Self { replicas, ready: replicas, annotations, refuse: 0, writes: 0 }))
+        let mut labels = json!({ "nimbus.dev/scale-to": "6" });
+        if !scaled.is_empty() {
+            labels[SCALED_OUT] = json!("true");
+        }
+        Arc::new(Mutex::new(Self { replicas, ready: replicas, annotations, labels, refuse: 0, writes: 0 }))
     }
 
     fn write(&mut self, operations: &Value) {
         for operation in operations.as_array().unwrap() {
             let path = operation["path"].as_str().unwrap();
-            match (path, path.strip_prefix("/metadata/annotations/")) {
-                ("/spec/replicas", _) => {
-                    self.replicas = u32::try_from(operation["value"].as_u64().unwrap()).unwrap();
-                }
-                (_, Some(key)) if operation["op"] == "remove" => {
-                    let removed = self.annotations.as_object_mut().unwrap().remove(&key.replace("~1", "/"));
-                    assert!(removed.is_some(), "an API server refuses to remove what is not there");
-                }
-                (_, Some(key)) => self.annotations[key.replace("~1", "/")] = operation["value"].clone(),
-                (other, None) => assert!(other.starts_with("/metadata/"), "nothing else is written: {other}"),
+            if path == "/spec/replicas" {
+                self.replicas = u32::try_from(operation["value"].as_u64().unwrap()).unwrap();
+                continue;
+            }
+            let (of, key) =
+                match (path.strip_prefix("/metadata/annotations/"), path.strip_prefix("/metadata/labels/")) {
+                    (Some(key), _) => (&mut self.annotations, key),
+                    (_, Some(key)) => (&mut self.labels, key),
+                    (None, None) => {
+                        assert!(path.starts_with("/metadata/"), "nothing else is written: {path}");
+                        continue;
+                    }
+                };
+            if operation["op"] == "remove" {
+                let removed = of.as_object_mut().unwrap().remove(&key.replace("~1", "/"));
+                assert!(removed.is_some(), "an API server refuses to remove what is not there");
+            } else {
+                of[key.replace("~1", "/")] = operation["value"].clone();
             }
         }
     }
@@ -58,7 +71,7 @@ impl Site {
             self.write(body);
         }
         let meta = json!({ "name": "web", "namespace": "shop", "uid": "d", "generation": 1, "annotations": self.annotations,
-                           "labels": { "nimbus.dev/scale-to": "6" }, "resourceVersion": self.writes.to_string() });
+                           "labels": self.labels, "resourceVersion": self.writes.to_string() });
         let status = json!({ "observedGeneration": 1, "replicas": self.replicas, "updatedReplicas": self.replicas,
                              "readyReplicas": self.ready });
         let spec = json!({ "replicas": self.replicas, "selector": { "matchLabels": { "app": "web" } } });
@@ -100,8 +113,9 @@ async fn it_is_scaled_out_once_and_says_from_what() {
     let evidence = remedy.act().await.unwrap();
     assert!(evidence[0].contains("shop/web from 2 to 4 replicas"), "{evidence:?}");
     assert_eq!(site.lock().unwrap().replicas, 4);
-    let scaled = Scaled::parse(site.lock().unwrap().annotations[SCALED].as_str().unwrap()).unwrap();
+    let scaled = Scaled::parse(site.lock().unwrap().annotations[SCALED].as_str().unwrap(), "d").unwrap();
     assert_eq!((scaled.from, scaled.to), (2, 4));
+    assert_eq!(site.lock().unwrap().labels[SCALED_OUT], "true");
     assert!(matches!(remedy.probe().await, Effect::Present));
     assert!(matches!(seen(&mut remedy).await, State::Pending), "they are not ready");
     site.lock().unwrap().ready = 4;
@@ -112,18 +126,19 @@ async fn it_is_scaled_out_once_and_says_from_what() {
 
 #[tokio::test]
 async fn it_is_scaled_in_by_steps_and_says_no_more_once_it_has_what_it_had() {
-    let site = Site::of(4, "2 4 2026-12-01T11:00:00Z");
+    let site = Site::of(4, "2 4 2026-12-01T11:00:00Z d");
     let (mut first, _dir) = remedy(&site, 4, 3).await;
     first.check().await.unwrap();
     first.act().await.unwrap();
     let text = site.lock().unwrap().annotations[SCALED].as_str().unwrap().to_owned();
     assert!(text.starts_with("2 3 "), "{text}");
-    site.lock().unwrap().annotations[SCALED] = json!("2 3 2026-12-01T11:00:00Z");
+    site.lock().unwrap().annotations[SCALED] = json!("2 3 2026-12-01T11:00:00Z d");
     site.lock().unwrap().ready = 3;
     let (mut second, _dir) = remedy(&site, 3, 2).await;
     second.check().await.unwrap();
     second.act().await.unwrap();
     assert!(site.lock().unwrap().annotations[SCALED].is_null());
+    assert!(site.lock().unwrap().labels[SCALED_OUT].is_null());
     assert_eq!(site.lock().unwrap().replicas, 2);
     // Where that does not do, it gets back what it had.
     site.lock().unwrap().ready = 1;

@@ -8,16 +8,18 @@ use nimbus_protocol::ObjectKind;
 
 use super::{Agreement, Cause};
 use crate::assessment::{Finding, Place};
-use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity};
+use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity, Workload};
 use crate::settings::{Settings, later};
 use crate::snapshot::Snapshot;
-use crate::world::{Inventory, Object, WorkloadLoad};
+use crate::world::{Inventory, Object as _, WorkloadLoad};
 
 pub(super) struct LoadHigh;
 
 pub(super) const NEEDS: &[ObjectKind] = &[ObjectKind::Deployment, ObjectKind::StatefulSet];
 /// How long it is seen not to be busy before it is over: at the edge it comes and goes.
-const WELL: SignedDuration = SignedDuration::from_mins(2);
+pub(super) const WELL: SignedDuration = SignedDuration::from_mins(2);
+/// After so long without a word of it nothing is said of it any more.
+const SILENT: SignedDuration = SignedDuration::from_hours(1);
 
 impl Cause for LoadHigh {
     fn needs(&self) -> &'static [ObjectKind] {
@@ -40,8 +42,9 @@ impl Cause for LoadHigh {
         });
         let finding = |load: &WorkloadLoad| {
             let scope = Scope::Cluster(cluster.to_owned());
-            let object = object(load, inventory)?;
-            Some(Finding::new(IncidentKind::LoadHigh, scope, object, vec![evidence(load)]))
+            let (object, workload) = workload(load, inventory)?;
+            let finding = Finding::new(IncidentKind::LoadHigh, scope, object, vec![evidence(load)]);
+            Some(Finding { workload: Some(workload), ..finding })
         };
         busy.filter_map(finding).collect()
     }
@@ -68,6 +71,9 @@ impl Cause for LoadHigh {
             return Some(format!("{object} no longer exists"));
         }
         let load = inventory.loads.get(object.uid())?;
+        if let Some(silent) = silent(load, now) {
+            return Some(format!("{object}: {silent}"));
+        }
         if load.scale_to.is_none() {
             return Some(format!("{object} does not ask to be scaled out any more"));
         }
@@ -97,6 +103,13 @@ impl Cause for LoadHigh {
     }
 }
 
+/// Nobody tells any more how busy it is: its label may have been taken away while no agent looked.
+pub(super) fn silent(load: &WorkloadLoad, now: Timestamp) -> Option<String> {
+    (now.duration_since(load.at) > SILENT).then(|| {
+        format!("nobody has told how busy it is, or that it asks to be scaled, since {:.0}; opened again if it is busy", load.at)
+    })
+}
+
 /// Is there neither a Deployment nor a StatefulSet of this UID, where both are listed?
 pub(super) fn is_gone(inventory: &Inventory, uid: &str) -> bool {
     NEEDS.iter().all(|kind| inventory.has_every(*kind))
@@ -104,11 +117,14 @@ pub(super) fn is_gone(inventory: &Inventory, uid: &str) -> bool {
         && inventory.stateful_sets.get(uid).is_none()
 }
 
-/// The workload, as other causes name it.
-pub(super) fn object(load: &WorkloadLoad, inventory: &Inventory) -> Option<ObjectRef> {
+/// The workload, as the object that shows it, and as what attempts are counted on.
+pub(super) fn workload(load: &WorkloadLoad, inventory: &Inventory) -> Option<(ObjectRef, Workload)> {
     let uid = &load.meta.uid;
-    let deployment = inventory.deployments.get(uid).map(Object::object);
-    deployment.or_else(|| inventory.stateful_sets.get(uid).map(Object::object))
+    let deployment =
+        inventory.deployments.get(uid).map(|one| (one.object(), Workload::Deployment(one.reference())));
+    let set =
+        || inventory.stateful_sets.get(uid).map(|one| (one.object(), Workload::StatefulSet(one.reference())));
+    deployment.or_else(set)
 }
 
 /// How busy it is, for people.

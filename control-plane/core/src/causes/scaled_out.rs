@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 
-use super::load_high::{NEEDS, evidence, is_gone, object, shown};
+use super::load_high::{NEEDS, WELL, evidence, is_gone, shown, silent, workload};
 use super::{Agreement, Cause};
 use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity};
@@ -32,13 +32,18 @@ impl Cause for ScaledOut {
     fn detect(&self, place: Place<'_>, settings: &Settings) -> Vec<Finding> {
         let Place::Cluster(cluster, inventory) = place else { return Vec::new() };
         let calm = inventory.loads.values().filter(|load| {
-            load.scaled_out_from().is_some()
-                && load.permille().is_some_and(|permille| permille <= settings.load.calm())
+            let settings = &settings.load;
+            let permille = load.permille().filter(|permille| *permille <= settings.calm());
+            // Where it could give back none, it needs what it has.
+            load.scaled_out_from().zip(permille).is_some_and(|(base, permille)| {
+                settings.suits(load.replicas, permille).max(base) < load.replicas
+            })
         });
         let finding = |load: &WorkloadLoad| {
             let scope = Scope::Cluster(cluster.to_owned());
-            let object = object(load, inventory)?;
-            Some(Finding::new(IncidentKind::ScaledOut, scope, object, vec![evidence(load)]))
+            let (object, workload) = workload(load, inventory)?;
+            let finding = Finding::new(IncidentKind::ScaledOut, scope, object, vec![evidence(load)]);
+            Some(Finding { workload: Some(workload), ..finding })
         };
         calm.filter_map(finding).collect()
     }
@@ -58,21 +63,25 @@ impl Cause for ScaledOut {
         Severity::Info
     }
 
-    fn recovered(&self, s: &Snapshot<'_>, incident: &Incident, _: Timestamp) -> Option<String> {
+    fn recovered(&self, s: &Snapshot<'_>, incident: &Incident, now: Timestamp) -> Option<String> {
         let inventory = s.inventory(&incident.scope)?;
         let object = &incident.object;
         if is_gone(inventory, object.uid()) {
             return Some(format!("{object} no longer exists"));
         }
         let load = inventory.loads.get(object.uid())?;
+        if let Some(silent) = silent(load, now) {
+            return Some(format!("{object}: {silent}"));
+        }
         if load.scaled_out_from().is_none() {
             return Some(format!(
                 "{object} has {} replicas, and none of them are Nimbus's to take back",
                 load.replicas
             ));
         }
-        let busy = load.permille_now(s.now).is_some_and(|permille| permille > s.settings.load.aim());
-        busy.then(|| format!("{object} needs them: {}", shown(load)))
+        let calm = s.settings.load.calm();
+        let since = load.since(now, |permille| permille > calm)?;
+        (later(since, WELL) <= now).then(|| format!("{object} is calm no more: {}", shown(load)))
     }
 
     fn agreement(&self, s: &Snapshot<'_>, incident: &Incident) -> Agreement {

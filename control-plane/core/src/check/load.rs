@@ -8,7 +8,7 @@ use super::{ActionRules, Authority, Violations, require, rules_of};
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::PlanId;
 
-use crate::model::{Agent, Incident, IncidentKind, IncidentState, Job, JobState, Plan, Scope};
+use crate::model::{ActionKind, Agent, Incident, IncidentKind, IncidentState, Job, JobState, Plan, Scope};
 use crate::snapshot::Snapshot;
 
 /// Invariants 1 and 4: nothing else is in flight for the same incident, and there is room at every level.
@@ -152,6 +152,9 @@ pub(super) fn attempts(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<
         Authority::Rule | Authority::Approver => false,
     });
     let ordered = ordered.map(nimbus_protocol::action::Body::kind);
+    // Scaling with the load is no attempt at a fault.
+    let is_scaling = |kind: Option<ActionKind>| kind == Some(ActionKind::ScaleWorkload);
+    let scaling = is_scaling(plan.action.kind());
     let counted = |job: &&Job| {
         let helped = job.state == JobState::Succeeded;
         let done = job.state.is_final() && job.state != JobState::Refused;
@@ -159,7 +162,8 @@ pub(super) fn attempts(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<
             && ordered.is_none_or(|action| action == job.action)
             && done
             && job.attempts_reset_at.is_none()
-            && (automatic || !helped)
+            && is_scaling(Some(job.action)) == scaling
+            && ((automatic && !scaling) || !helped)
     };
     let made: Vec<&Job> =
         snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|j| &j.doc).filter(counted).collect();

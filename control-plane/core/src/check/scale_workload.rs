@@ -57,7 +57,8 @@ impl ActionRules for v1::ScaleWorkload {
         let (from, to, base) =
             (u64::from(self.from_replicas), u64::from(self.to_replicas), u64::from(self.base_replicas));
         if to > from {
-            require(found, 3, to <= from * 2, || {
+            let percent = u64::from(snapshot.settings.load.step_percent);
+            require(found, 3, to <= from + (from * percent / 100).clamp(1, from.max(1)), || {
                 format!("a step from {from} to {to} replicas is too great a one")
             });
             let ceiling = u64::from(snapshot.settings.load.ceiling_replicas);
@@ -87,6 +88,22 @@ impl ActionRules for v1::ScaleWorkload {
         let fits = busy.is_some_and(|busy| {
             if is_out { busy >= settings.busy_percent.into() } else { busy <= settings.calm_percent.into() }
         });
+        let lasted = load.and_then(|load| {
+            load.since(snapshot.now, |permille| {
+                if is_out {
+                    permille / 10 >= settings.busy_percent.into()
+                } else {
+                    permille / 10 <= settings.calm_percent.into()
+                }
+            })
+        });
+        let least = i64::from(if is_out { settings.busy_s } else { settings.calm_s });
+        require(
+            found,
+            3,
+            lasted.is_some_and(|since| snapshot.now.as_second() - since.as_second() >= least),
+            || format!("{name} has not been so for {least} s: since {lasted:?}"),
+        );
         require(found, 3, fits, || {
             format!("{name} uses {busy:?} % of the CPU that it asks for, as far as is known now")
         });
@@ -102,7 +119,7 @@ impl ActionRules for v1::ScaleWorkload {
             });
             room::nobody_else_adds(found, plan, snapshot);
         }
-        let ago = snapshot
+        let ago: Vec<i64> = snapshot
             .jobs
             .iter()
             .chain(snapshot.unstored_jobs)
@@ -121,9 +138,13 @@ impl ActionRules for v1::ScaleWorkload {
                 snapshot.now.as_second() - at.as_second()
             })
             // What is dated more than an hour ahead was dated by a clock that jumped.
-            .filter(|ago| *ago < DAY_S && *ago > -3_600);
+            .filter(|ago| *ago < DAY_S && *ago > -3_600)
+            .collect();
+        require(found, 5, !is_out || ago.len() < 12, || {
+            format!("{name} was scaled {} times within a day", ago.len())
+        });
         let least = i64::from(settings.cool_down_s);
-        require(found, 5, ago.min().is_none_or(|ago| ago >= least), || {
+        require(found, 5, ago.iter().all(|ago| *ago >= least), || {
             format!("{name} was scaled within the last {least} s")
         });
     }

@@ -182,7 +182,8 @@ pub(super) fn record_failed_attempt(s: &Snapshot<'_>, after: &mut Incident, job:
     after.attempts = made(s, after, job);
     after.plan_id = None;
     after.approval_id = None;
-    let before = Attempts::on(&Subject::of_job(job), job.approval_id.is_some(), &Tried::of(s));
+    let before =
+        Attempts::on(&Subject::of_job(job), Some(job.action), job.approval_id.is_some(), &Tried::of(s));
     let nth = before.jobs.iter().filter(|j| j.id != job.id).count() + 1;
     let nth = u32::try_from(nth).unwrap_or(u32::MAX);
     let most = s.settings.attempts;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::model::{Incident, Job, JobState, ObjectRef, Plan, Scope, Workload};
+use crate::model::{ActionKind, Incident, Job, JobState, ObjectRef, Plan, Scope, Workload};
 use crate::remedies::{self, Consent};
 
 use crate::settings::{Settings, later};
@@ -65,16 +65,19 @@ pub struct Attempts<'a> {
 }
 
 impl<'a> Attempts<'a> {
-    /// Those on `subject`.
+    /// Those of an action like this one on `subject`.
     ///
     /// A refused job did nothing and does not count. With `approved`, the next one needs an operator's approval anyway:
     /// then what helped does not count either, only what did not.
-    pub fn on(subject: &Subject, approved: bool, tried: &Tried<'a>) -> Self {
+    /// Load comes and goes: to scale out and in is no attempt at a fault, and counts against nothing else; what it brought does not count at all.
+    pub fn on(subject: &Subject, action: Option<ActionKind>, approved: bool, tried: &Tried<'a>) -> Self {
+        let scales = |action: ActionKind| action == ActionKind::ScaleWorkload;
         let counts = |job: &&Job| {
             job.attempts_reset_at.is_none()
+                && scales(job.action) == action.is_some_and(scales)
                 && match job.state {
                     JobState::Failed | JobState::Compensated | JobState::Unknown | JobState::Expired => true,
-                    JobState::Succeeded => !approved,
+                    JobState::Succeeded => !approved && !scales(job.action),
                     JobState::Refused | JobState::Pending | JobState::Dispatched | JobState::Running => false,
                 }
         };
@@ -87,7 +90,8 @@ impl<'a> Attempts<'a> {
     /// Those that count against a plan. What a person orders is another thing than what was tried by itself: only what was
     /// ordered before counts against it.
     pub fn before(plan: &Plan, tried: &Tried<'a>) -> Self {
-        let mut attempts = Self::on(&Subject::of_plan(plan), !super::is_automatic(plan), tried);
+        let mut attempts =
+            Self::on(&Subject::of_plan(plan), plan.action.kind(), !super::is_automatic(plan), tried);
         if let Some(action) =
             plan.action.kind().filter(|action| remedies::of(*action).consent() == Consent::Command)
         {

@@ -316,8 +316,13 @@ fn exhausted(
 ) -> Option<Blocked> {
     let attempts = Attempts::before(plan, tried);
     let most = snapshot.settings.attempts;
-    // The incident remembers what the jobs in the snapshot no longer show.
-    let made = if is_automatic(plan) { attempts.count().max(incident.attempts) } else { attempts.count() };
+    // The incident remembers what the jobs in the snapshot no longer show, but not which of them only followed the load.
+    let scales = plan.action.kind() == Some(ActionKind::ScaleWorkload);
+    let made = if is_automatic(plan) && !scales {
+        attempts.count().max(incident.attempts)
+    } else {
+        attempts.count()
+    };
     if made < most {
         return None;
     }

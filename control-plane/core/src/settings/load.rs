@@ -71,6 +71,12 @@ impl Load {
         SignedDuration::from_secs(self.cool_down_s.into())
     }
 
+    /// How many pods are as busy as is aimed at, where so many are this busy (thousandths).
+    pub fn suits(&self, from: u32, permille: u64) -> u32 {
+        let pods = u64::from(from).saturating_mul(permille).div_ceil(self.aim());
+        u32::try_from(pods).unwrap_or(u32::MAX)
+    }
+
     /// The most that one with so many pods may be given in one step.
     pub fn most(&self, from: u32) -> u32 {
         let step = (u64::from(from) * u64::from(self.step_percent) / 100).max(1);
@@ -100,8 +106,9 @@ impl Load {
         // Scaled in to the aim, it must not be busy at once.
         within("load.calm_percent", 5, self.busy_percent.saturating_sub(10), self.calm_percent)?;
         whole("load.calm_percent", self.calm_percent)?;
-        within("load.busy_s", 5, 86_400, self.busy_s)?;
-        within("load.calm_s", 5, 86_400, self.calm_s)?;
+        // So long is remembered how busy it was.
+        within("load.busy_s", 5, 7_200, self.busy_s)?;
+        within("load.calm_s", 5, 7_200, self.calm_s)?;
         // No agent takes a larger step, or one sooner.
         within("load.step_percent", 1, 100, self.step_percent)?;
         within("load.ceiling_replicas", 2, 1_000, self.ceiling_replicas)?;

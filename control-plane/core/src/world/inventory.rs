@@ -452,6 +452,10 @@ impl Inventory {
             let names: BTreeSet<&str> = self.nodes.values().map(|node| node.meta.name.as_str()).collect();
             self.measured.keep_only(|node| names.contains(node));
         }
+        if self.is_listed(ObjectKind::Deployment) && self.is_listed(ObjectKind::StatefulSet) {
+            let Self { loads, deployments, stateful_sets, .. } = self;
+            loads.keep_only(|uid| deployments.get(uid).is_some() || stateful_sets.get(uid).is_some());
+        }
     }
 }
 

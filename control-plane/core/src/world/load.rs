@@ -14,7 +14,7 @@ use super::meta::Meta;
 
 /// Most workloads of one cluster that are kept; what further ones use is not known.
 pub const MAX_WORKLOADS: usize = 200;
-/// Most looks that are remembered of one: three hours and more.
+/// Most looks that are remembered of one: two hours and more.
 const MAX_LOOKS: usize = 400;
 /// Two looks that are further apart say nothing of the time between them, and what was read longer ago nothing of now: an agent looks every
 /// half of a minute.
@@ -140,7 +140,9 @@ impl WorkloadLoads {
         let Some(uid) = told.meta.as_ref().map(|meta| meta.uid.clone()).filter(|uid| !uid.is_empty()) else {
             return false;
         };
-        if !self.0.contains_key(&uid) && self.0.len() >= MAX_WORKLOADS {
+        // The last word of one that is gone already makes it not known again.
+        let is_new = !self.0.contains_key(&uid);
+        if is_new && ((told.scale_to == 0 && told.scaled_to == 0) || self.0.len() >= MAX_WORKLOADS) {
             return false;
         }
         let mut load = WorkloadLoad::of(told, observed_at);
@@ -167,6 +169,11 @@ impl WorkloadLoads {
     /// All of them.
     pub fn values(&self) -> impl Iterator<Item = &WorkloadLoad> {
         self.0.values()
+    }
+
+    /// Forgets those of workloads that are no more.
+    pub(super) fn keep_only(&mut self, is_there: impl Fn(&str) -> bool) {
+        self.0.retain(|uid, _| is_there(uid));
     }
 
     /// Forgets that of a workload that is no more.
@@ -259,15 +266,19 @@ mod tests {
         assert!(all.put(&told(810), at(0)));
         assert!(!all.put(&told(840), at(30)));
         assert!(all.put(&told(860), at(60)));
+        let meta = |n: usize| v1::ObjectMeta { uid: format!("u{n}"), ..v1::ObjectMeta::default() };
+        // What is not known and asks for nothing is gone already.
+        assert!(!all.put(&v1::WorkloadLoad { meta: Some(meta(0)), scale_to: 0, ..told(1) }, at(60)));
         for n in 0..2 * MAX_WORKLOADS {
-            let meta = v1::ObjectMeta { uid: format!("u{n}"), ..v1::ObjectMeta::default() };
-            all.put(&v1::WorkloadLoad { meta: Some(meta), ..told(1) }, at(60));
+            all.put(&v1::WorkloadLoad { meta: Some(meta(n)), ..told(1) }, at(60));
         }
         assert_eq!(all.values().count(), MAX_WORKLOADS);
         for n in 0..2_000 {
             all.put(&told(900), at(60 + n));
         }
         assert_eq!(all.get("d").unwrap().looks.len(), MAX_LOOKS);
+        all.keep_only(|uid| uid == "d");
+        assert_eq!(all.values().count(), 1);
         all.forget("d");
         assert_eq!(all.get("d"), None);
     }

@@ -67,7 +67,8 @@ pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     }
     has(ground, 2).await?;
     let web = get(work, &busy("6")).await?.context("web")?;
-    if !web["metadata"]["annotations"]["nimbus.dev/scaled"].is_null() {
+    let marks = [&web["metadata"]["annotations"]["nimbus.dev/scaled"], &web["metadata"]["labels"]["nimbus.dev/scaled-out"]];
+    if marks.into_iter().any(|mark| !mark.is_null()) {
         return Err(Wrong::Action("it has what it had, and still says that it was scaled out".to_owned()).into());
     }
     ground.evicts_nothing().await

@@ -15,7 +15,10 @@ use crate::observe::bounded;
 
 /// The label by which a workload asks to be scaled out while it is busy: it may have so many pods.
 pub const SCALE_TO: &str = "nimbus.dev/scale-to";
-/// The annotation that says what Nimbus scaled a workload from and to, and when, by the clock of the agent that did: `3 5 2026-12-01T12:00:00Z`.
+/// The label that Nimbus puts on a workload beside that, so that it is found while it is scaled out, whatever becomes of the other label.
+pub const SCALED_OUT: &str = "nimbus.dev/scaled-out";
+/// The annotation that says what Nimbus scaled a workload from and to, when, by the clock of the agent that
+/// did, and which workload by its UID, as a copy of one was never scaled: `3 5 2026-12-01T12:00:00Z 5b1c4b0e-…`.
 pub const SCALED: &str = "nimbus.dev/scaled";
 /// No workload may have more by its label.
 pub const MOST: u32 = 1_000;
@@ -81,20 +84,21 @@ pub struct Scaled {
 }
 
 impl Scaled {
-    /// What the annotation says.
-    pub fn parse(text: &str) -> Option<Self> {
+    /// What the annotation of the workload with this UID says; `None` where it is another one's, or makes no sense.
+    pub fn parse(text: &str, uid: &str) -> Option<Self> {
         let mut parts = text.split(' ');
         let scaled = Self {
             from: parts.next()?.parse().ok()?,
             to: parts.next()?.parse().ok()?,
             at: parts.next()?.parse().ok()?,
         };
-        parts.next().is_none().then_some(scaled)
+        let is_its = parts.next() == Some(uid) && parts.next().is_none();
+        (is_its && scaled.from > 0 && scaled.from < scaled.to).then_some(scaled)
     }
 
-    /// What the annotation is to say.
-    pub fn text(&self) -> String {
-        format!("{} {} {:.0}", self.from, self.to, self.at)
+    /// What the annotation of that workload is to say.
+    pub fn text(&self, uid: &str) -> String {
+        format!("{} {} {:.0} {uid}", self.from, self.to, self.at)
     }
 }
 
@@ -105,7 +109,9 @@ impl Marks {
         let to = metadata["labels"][SCALE_TO].as_str().and_then(|text| text.parse().ok());
         Self {
             scale_to: to.filter(|to| (1..=MOST).contains(to)).unwrap_or(0),
-            scaled: metadata["annotations"][SCALED].as_str().and_then(Scaled::parse),
+            scaled: metadata["annotations"][SCALED]
+                .as_str()
+                .and_then(|text| Scaled::parse(text, metadata["uid"].as_str()?)),
         }
     }
 }
@@ -116,6 +122,11 @@ impl SlimScaled {
         let mut scaled: Self = serde_json::from_value(object.clone()).ok()?;
         scaled.marks = Marks::of(object);
         Some(scaled)
+    }
+
+    /// Its label where that says no number from 1 to [`MOST`].
+    pub fn misread(object: &Value) -> Option<&str> {
+        object["metadata"]["labels"][SCALE_TO].as_str().filter(|_| Marks::of(object).scale_to == 0)
     }
 
     /// Who it is.
@@ -319,7 +330,7 @@ mod tests {
     fn pod(name: &str, asks: &str) -> LoadedPod {
         let pod = json!({
             "metadata": { "name": name },
-            "spec": { "containers": [{ "resources": { "requests": { "cpu": asks } } }, {}],
+            "spec": { "containers": [{ "resources": { "requests": { "cpu": asks } } }],
                       "initContainers": [{ "restartPolicy": "Always", "resources": { "requests": { "cpu": "100m" } } },
                                          { "resources": { "requests": { "cpu": "8" } } }] },
             "status": { "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] },
@@ -372,6 +383,16 @@ mod tests {
             serde_json::from_value(json!({ "metadata": { "name": "a" }, "spec": { "containers": [{}] } }))
                 .unwrap();
         assert_eq!(of(&[bare], &[measured("a", "1", AT)]), (1, 0, 0), "it asks for nothing");
+        let mut beside = pod("a", "1");
+        beside.spec = serde_json::from_value(
+            json!({ "containers": [{ "resources": { "requests": { "cpu": "1" } } }, {}] }),
+        )
+        .unwrap();
+        assert_eq!(
+            of(&[beside], &[measured("a", "1", AT)]),
+            (1, 0, 0),
+            "a container of it asks for nothing, and may use all"
+        );
         let mut ended = pod("b", "1");
         ended.status.phase = "Succeeded".into();
         let mut going = pod("c", "1");
@@ -408,10 +429,23 @@ mod tests {
             assert_eq!(Marks::of(&object).scale_to, to, "{label}");
         }
         let scaled = Scaled { from: 3, to: 5, at: now() };
-        assert_eq!(Scaled::parse(&scaled.text()), Some(scaled));
-        for text in ["", "3 5", "3 5 then", "3 5 2026-12-01T12:00:00Z more", "a 5 2026-12-01T12:00:00Z"] {
-            assert_eq!(Scaled::parse(text), None, "{text}");
+        assert_eq!(Scaled::parse(&scaled.text("u"), "u"), Some(scaled));
+        assert_eq!(Scaled::parse(&scaled.text("u"), "v"), None, "a copy was never scaled");
+        for text in [
+            "",
+            "3 5",
+            "3 5 then u",
+            "3 5 2026-12-01T12:00:00Z",
+            "3 5 2026-12-01T12:00:00Z u more",
+            "a 5 2026-12-01T12:00:00Z u",
+            "0 5 2026-12-01T12:00:00Z u",
+            "5 5 2026-12-01T12:00:00Z u",
+        ] {
+            assert_eq!(Scaled::parse(text, "u"), None, "{text}");
         }
+        let misread = json!({ "metadata": { "labels": { SCALE_TO: "2000" } } });
+        assert_eq!(SlimScaled::misread(&misread), Some("2000"));
+        assert_eq!(SlimScaled::misread(&json!({ "metadata": { "labels": { SCALE_TO: "20" } } })), None);
         assert_eq!(Marks::of(&json!({})), Marks::default());
     }
 

@@ -53,11 +53,13 @@ impl Resources {
 }
 
 impl PodAsks {
-    /// What its containers request, and those that stay beside them, in the units of [`amount`]; `None` where that cannot be read.
+    /// What its containers request, and those that stay beside them, in the units of [`amount`]; `None` where one of them requests nothing, or
+    /// that cannot be read.
     pub(crate) fn of_those_that_stay(&self, resource: &str) -> Option<i64> {
         let staying = self.init_containers.iter().filter(|one| one.restart_policy == "Always");
         self.containers.iter().chain(staying).try_fold(0_i64, |sum, container| {
-            Some(sum.saturating_add(container.resources.of(resource, Counted::Requests)?))
+            let own = container.resources.requests.get(resource)?;
+            Some(sum.saturating_add(amount(own, resource)?))
         })
     }
 

@@ -1,7 +1,7 @@
 //! How busy the workloads are that ask to be scaled out: while this replica leads, it asks for those with the label
-//! `nimbus.dev/scale-to`, their pods, and what the cluster's metrics API measured of them.
+//! `nimbus.dev/scale-to`, and those that Nimbus scaled out, their pods, and what the cluster's metrics API measured of them.
 //!
-//! Where nothing asks for it, two small requests are all. What could not be read is a problem in the status, and is told as not measured: the
+//! Where nothing asks for it, four small requests are all. What could not be read is a problem in the status, and is told as not measured: the
 //! control plane concludes nothing from it. A cluster without a metrics API is no problem by itself; that a workload asks to be scaled
 //! there is.
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::kube::Client;
-use nimbus_agent_core::observe::kube::load::{LoadedPod, PodMetrics, SCALE_TO, SlimScaled};
+use nimbus_agent_core::observe::kube::load::{LoadedPod, MOST, PodMetrics, SCALE_TO, SCALED_OUT, SlimScaled};
 use nimbus_platform::{jittered, now};
 use nimbus_protocol::v1::{self, observation};
 use serde_json::Value;
@@ -22,13 +22,15 @@ use crate::observation_queue::ObservationQueue;
 use crate::status::SharedStatus;
 
 /// Between two looks, with jitter up to half of it more: metrics-server reads each quarter of a minute.
-const EVERY: Duration = Duration::from_secs(20);
-/// Most workloads of each kind that are looked at; that there are more is a problem.
-const MOST: usize = 50;
+pub(super) const EVERY: Duration = Duration::from_secs(20);
+/// Most workloads of each kind and label that are looked at; that there are more is a problem.
+const MOST_WORKLOADS: usize = 50;
 /// The problem that something of it could not be read.
-pub(super) const PROBLEM: &str = "load";
+const PROBLEM: &str = "load";
 /// Deployments, and StatefulSets.
 const KINDS: [(&str, &str); 2] = [("Deployment", "deployments"), ("StatefulSet", "statefulsets")];
+/// What asks for it, and what Nimbus gives back once it is calm.
+const LABELS: [&str; 2] = [SCALE_TO, SCALED_OUT];
 
 /// What the looks of one term need.
 pub(super) struct Looks {
@@ -36,107 +38,147 @@ pub(super) struct Looks {
     pub(super) cluster_uid: String,
     pub(super) observations: ObservationQueue,
     pub(super) status: Arc<SharedStatus>,
+    /// Between two of them; [`EVERY`].
+    pub(super) every: Duration,
     /// Ends them.
     pub(super) end: CancellationToken,
 }
 
 /// Looks until the term is over.
 pub(super) async fn run(looks: Looks) {
-    let Looks { client, cluster_uid, observations, status, end } = looks;
     // What was told of, to tell when it asks no more.
     let mut told: BTreeMap<String, v1::WorkloadLoad> = BTreeMap::new();
     loop {
-        let look = async {
-            let (seen, problem) = look(&client).await;
-            status.problem(PROBLEM, problem);
-            seen
-        };
-        let seen = tokio::select! {
-            () = end.cancelled() => break,
-            seen = look => seen,
-        };
-        // Where they could not be listed, nobody knows which of them are left.
-        if let Some(seen) = seen {
-            for load in ended(&told, &seen) {
-                observations.observe(&cluster_uid, observation::Body::WorkloadLoad(load)).await;
-            }
-            for load in seen.values() {
-                observations.observe(&cluster_uid, observation::Body::WorkloadLoad(load.clone())).await;
-            }
-            told = seen;
+        tokio::select! {
+            () = looks.end.cancelled() => break,
+            () = looks.look(&mut told) => {}
         }
         tokio::select! {
-            () = end.cancelled() => break,
-            () = tokio::time::sleep(jittered(EVERY)) => {}
+            () = looks.end.cancelled() => break,
+            () = tokio::time::sleep(jittered(looks.every)) => {}
         }
     }
-    status.problem(PROBLEM, None);
+    looks.status.problem(PROBLEM, None);
+}
+
+/// What one look found to ask for it.
+#[derive(Default)]
+struct Asking {
+    /// By their UIDs: of which kind, and as the API server has them.
+    all: BTreeMap<String, (&'static str, Value)>,
+    /// Is that every one of them?
+    is_whole: bool,
+    problem: Option<String>,
+}
+
+impl Looks {
+    /// One look: each workload is told as soon as it was read, so that what is told is of then.
+    async fn look(&self, told: &mut BTreeMap<String, v1::WorkloadLoad>) {
+        let mut asking = asking(&self.client).await;
+        for (uid, (kind, object)) in &asking.all {
+            let Some(scaled) = SlimScaled::of(object) else {
+                // It is there: it is not told to ask for nothing any more.
+                asking.is_whole = false;
+                asking.problem.get_or_insert_with(|| {
+                    format!("expected a {kind}, found one that cannot be read: {uid}")
+                });
+                continue;
+            };
+            let (load, problem) = of(&self.client, kind, &scaled, object).await;
+            asking.problem = asking.problem.take().or(problem);
+            self.tell(load.clone()).await;
+            told.insert(uid.clone(), load);
+        }
+        if asking.is_whole {
+            for load in ended(told, &asking.all) {
+                self.tell(load).await;
+            }
+            told.retain(|uid, _| asking.all.contains_key(uid));
+        }
+        self.status.problem(PROBLEM, asking.problem);
+    }
+
+    async fn tell(&self, load: v1::WorkloadLoad) {
+        self.observations.observe(&self.cluster_uid, observation::Body::WorkloadLoad(load)).await;
+    }
 }
 
 /// Those of `before` that ask for nothing any more, as they are told then.
 fn ended(
     before: &BTreeMap<String, v1::WorkloadLoad>,
-    now: &BTreeMap<String, v1::WorkloadLoad>,
+    now: &BTreeMap<String, (&'static str, Value)>,
 ) -> Vec<v1::WorkloadLoad> {
     let gone = before.iter().filter(|(uid, _)| !now.contains_key(*uid));
-    gone.map(|(_, last)| v1::WorkloadLoad { scale_to: 0, measured: 0, ..last.clone() }).collect()
+    gone.map(|(_, last)| {
+        let (scale_to, measured) = (0, 0);
+        v1::WorkloadLoad { scale_to, measured, scaled_from: 0, scaled_to: 0, ..last.clone() }
+    })
+    .collect()
 }
 
-/// One look: every workload that asks for it, by its UID; `None` where they could not be listed. And what stood in the way.
-async fn look(client: &Client) -> (Option<BTreeMap<String, v1::WorkloadLoad>>, Option<String>) {
-    let mut seen = BTreeMap::new();
-    let mut problem = None;
+/// Every workload that asks for it, or that Nimbus scaled out.
+async fn asking(client: &Client) -> Asking {
+    let mut found = Asking { is_whole: true, ..Asking::default() };
     for (kind, resource) in KINDS {
-        let path =
-            format!("/apis/apps/v1/{resource}?labelSelector={}&limit={MOST}", request::escaped(SCALE_TO));
-        let found: Value = match request::get(client, &path).await {
-            Ok(found) => found,
-            Err(error) => {
-                let text = format!(
-                    "expected the {resource} with the label {SCALE_TO}, found: {error}; whether they are busy is unknown until then"
-                );
-                return (None, Some(text));
+        for label in LABELS {
+            let path = format!(
+                "/apis/apps/v1/{resource}?labelSelector={}&limit={MOST_WORKLOADS}",
+                request::escaped(label)
+            );
+            let list: Value = match request::get(client, &path).await {
+                Ok(list) => list,
+                Err(error) => {
+                    found.is_whole = false;
+                    found.problem.get_or_insert(format!(
+                        "expected the {resource} with the label {label}, found: {error}; whether they are busy is unknown until then"
+                    ));
+                    continue;
+                }
+            };
+            if list["metadata"]["continue"].as_str().is_some_and(|more| !more.is_empty()) {
+                found.is_whole = false;
+                found.problem.get_or_insert(format!(
+                    "expected at most {MOST_WORKLOADS} {resource} with the label {label}, found more: whether the others are busy is unknown"
+                ));
             }
-        };
-        if found["metadata"]["continue"].as_str().is_some_and(|more| !more.is_empty()) {
-            problem = Some(format!(
-                "expected at most {MOST} {resource} with the label {SCALE_TO}, found more: whether the others are busy is unknown"
-            ));
-        }
-        for object in found["items"].as_array().into_iter().flatten() {
-            let Some(scaled) = SlimScaled::of(object) else { continue };
-            let (load, trouble) = of(client, kind, &scaled).await;
-            problem = problem.or(trouble);
-            seen.insert(scaled.meta().uid.clone(), load);
+            for object in list["items"].as_array().into_iter().flatten() {
+                if let Some(uid) = object["metadata"]["uid"].as_str() {
+                    found.all.insert(uid.to_owned(), (kind, object.clone()));
+                }
+            }
         }
     }
-    (Some(seen), problem)
+    found
 }
 
 /// What is told of one workload, and what stood in the way of more.
-async fn of(client: &Client, kind: &str, scaled: &SlimScaled) -> (v1::WorkloadLoad, Option<String>) {
+async fn of(
+    client: &Client,
+    kind: &str,
+    scaled: &SlimScaled,
+    object: &Value,
+) -> (v1::WorkloadLoad, Option<String>) {
     let (namespace, name) = (&scaled.meta().namespace, &scaled.meta().name);
     let about = |what: &str| {
-        format!("{kind} {namespace}/{name} asks to be scaled out, and how busy it is is unknown: {what}")
+        Some(format!(
+            "{kind} {namespace}/{name} asks to be scaled out, and how busy it is is unknown: {what}"
+        ))
     };
+    let unread = |problem: Option<String>| (scaled.load(kind, &[], &[], now()), problem);
+    if let Some(text) = SlimScaled::misread(object) {
+        return unread(Some(format!(
+            "expected a number from 1 to {MOST} in the label {SCALE_TO} of {kind} {namespace}/{name}, found {text:?}: it is not scaled out"
+        )));
+    }
     let Some(labels) = scaled.pod_labels() else {
-        let problem = about("expected a selector of labels alone, found expressions, or none");
-        return (scaled.load(kind, &[], &[], now()), Some(problem));
+        return unread(about("expected a selector of labels alone, found expressions, or none"));
     };
     let selector = label_selector(labels);
-    let pods = all::<LoadedPod>(client, "/api/v1", namespace, "pods", &selector).await;
-    let pods = match pods {
+    let pods = match all::<LoadedPod>(client, "/api/v1", namespace, "pods", &selector).await {
         Ok(pods) => pods,
-        Err(error) => {
-            return (
-                scaled.load(kind, &[], &[], now()),
-                Some(about(&format!("expected its pods, found: {error}"))),
-            );
-        }
+        Err(error) => return unread(about(&format!("expected its pods, found: {error}"))),
     };
-    let measured =
-        all::<PodMetrics>(client, "/apis/metrics.k8s.io/v1beta1", namespace, "pods", &selector).await;
-    match measured {
+    match all::<PodMetrics>(client, "/apis/metrics.k8s.io/v1beta1", namespace, "pods", &selector).await {
         Ok(measured) => (scaled.load(kind, &pods, &measured, now()), None),
         Err(error) => {
             let what = match error {
@@ -146,7 +188,7 @@ async fn of(client: &Client, kind: &str, scaled: &SlimScaled) -> (v1::WorkloadLo
                 }
                 other => format!("expected what the metrics API measured of its pods, found: {other}"),
             };
-            (scaled.load(kind, &pods, &[], now()), Some(about(&what)))
+            (scaled.load(kind, &pods, &[], now()), about(&what))
         }
     }
 }

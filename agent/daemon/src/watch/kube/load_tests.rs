@@ -10,6 +10,8 @@ use super::*;
 #[derive(Clone)]
 struct Site {
     deployments: Vec<Value>,
+    /// Those with the label that Nimbus puts on.
+    scaled_out: Vec<Value>,
     /// The status of the answers of the metrics API, and of the lists of Deployments.
     metrics: u16,
     lists: u16,
@@ -27,6 +29,7 @@ fn web(selector: &Value) -> Value {
 fn site() -> Site {
     Site {
         deployments: vec![web(&json!({ "matchLabels": { "app": "web" } }))],
+        scaled_out: Vec::new(),
         metrics: 200,
         lists: 200,
         more: false,
@@ -40,8 +43,9 @@ impl Site {
             return (200, list(json!([])));
         }
         if uri.starts_with("/apis/apps/v1/deployments") {
-            assert!(uri.contains("labelSelector=nimbus.dev%2Fscale-to"), "{uri}");
-            let mut found = list(json!(self.deployments));
+            let scaled_out = uri.contains("labelSelector=nimbus.dev%2Fscaled-out&");
+            assert!(scaled_out || uri.contains("labelSelector=nimbus.dev%2Fscale-to&"), "{uri}");
+            let mut found = list(json!(if scaled_out { &self.scaled_out } else { &self.deployments }));
             if self.more {
                 found["metadata"]["continue"] = json!("p");
             }
@@ -83,10 +87,28 @@ async fn serve(site: &Arc<Mutex<Site>>) -> Client {
     Client::try_from(config).unwrap()
 }
 
+/// What looks at this site need, and where what they tell goes.
+async fn looks(
+    site: &Arc<Mutex<Site>>,
+) -> (Looks, tokio::sync::mpsc::Receiver<crate::observation_queue::QueuedObservation>) {
+    let (observations, items) = ObservationQueue::new();
+    let looks = Looks {
+        client: serve(site).await,
+        cluster_uid: "c".to_owned(),
+        observations,
+        status: Arc::new(SharedStatus::new()),
+        every: Duration::from_millis(10),
+        end: CancellationToken::new(),
+    };
+    (looks, items)
+}
+
+/// What one look tells of `web`, and what stood in its way.
 async fn seen(site: Site) -> (Option<v1::WorkloadLoad>, String) {
-    let site = Arc::new(Mutex::new(site));
-    let (seen, problem) = look(&serve(&site).await).await;
-    (seen.and_then(|mut seen| seen.remove("d")), problem.unwrap_or_default())
+    let (looks, _items) = looks(&Arc::new(Mutex::new(site))).await;
+    let mut told = BTreeMap::new();
+    looks.look(&mut told).await;
+    (told.remove("d"), looks.status.status().problems.join("; "))
 }
 
 #[tokio::test]
@@ -127,22 +149,64 @@ async fn what_cannot_be_read_is_a_problem_and_told_as_not_measured() {
     assert!(problem.contains("at most 50 deployments"), "{problem}");
 }
 
+/// What was given to it goes back later also where it asks for nothing any more.
 #[tokio::test]
-async fn what_asks_for_it_no_more_is_told_once() {
+async fn what_was_scaled_out_is_looked_at_without_its_label() {
+    let mut out = web(&json!({ "matchLabels": { "app": "web" } }));
+    out["metadata"]["labels"] = json!({ SCALED_OUT: "true" });
+    out["metadata"]["annotations"] = json!({ "nimbus.dev/scaled": "1 2 2026-12-01T11:00:00Z d" });
+    let (load, problem) = seen(Site { deployments: Vec::new(), scaled_out: vec![out], ..site() }).await;
+    let load = load.unwrap();
+    assert_eq!((load.scale_to, load.scaled_from, load.scaled_to, load.measured), (0, 1, 2, 1));
+    assert_eq!(problem, "");
+}
+
+#[tokio::test]
+async fn a_label_that_is_no_number_is_a_problem() {
+    let mut odd = web(&json!({ "matchLabels": { "app": "web" } }));
+    odd["metadata"]["labels"][SCALE_TO] = json!("2000");
+    let (load, problem) = seen(Site { deployments: vec![odd], ..site() }).await;
+    assert_eq!(load.unwrap().scale_to, 0);
+    assert!(problem.contains("a number from 1 to 1000") && problem.contains("2000"), "{problem}");
+}
+
+#[tokio::test]
+async fn what_asks_for_it_no_more_is_told_and_what_only_cannot_be_listed_is_not() {
     let site = Arc::new(Mutex::new(site()));
-    let client = serve(&site).await;
-    let (observations, mut items) = ObservationQueue::new();
-    let (status, end) = (Arc::new(SharedStatus::new()), CancellationToken::new());
-    let looks = Looks { client, cluster_uid: "c".to_owned(), observations, status, end: end.clone() };
+    let (looks, mut items) = looks(&site).await;
+    let (end, status) = (looks.end.clone(), looks.status.clone());
     let running = tokio::spawn(run(looks));
-    let first = tokio::time::timeout(Duration::from_secs(20), items.recv()).await.expect("in time").unwrap();
-    let Some(observation::Body::WorkloadLoad(load)) = first.observation.body else { panic!("a load") };
-    assert_eq!(load.scale_to, 6);
+    let mut next = async || {
+        let item =
+            tokio::time::timeout(Duration::from_secs(20), items.recv()).await.expect("in time").unwrap();
+        match item.observation.body {
+            Some(observation::Body::WorkloadLoad(load)) => load.scale_to,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(next().await, 6);
+    // The list is cut, or refused: nobody knows whether it is left.
+    for (more, lists) in [(true, 200), (false, 503)] {
+        {
+            let mut site = site.lock().unwrap();
+            (site.more, site.lists) = (more, lists);
+            site.deployments.clear();
+        }
+        let mut problems = status.subscribe();
+        let said = problems.wait_for(|status| !status.problems.is_empty());
+        drop(tokio::time::timeout(Duration::from_secs(20), said).await.expect("in time").unwrap());
+        {
+            let mut site = site.lock().unwrap();
+            (site.more, site.lists) = (false, 200);
+            site.deployments = vec![web(&json!({ "matchLabels": { "app": "web" } }))];
+        }
+        let mut problems = status.subscribe();
+        let said = problems.wait_for(|status| status.problems.is_empty());
+        drop(tokio::time::timeout(Duration::from_secs(20), said).await.expect("in time").unwrap());
+        assert_eq!(next().await, 6);
+    }
+    site.lock().unwrap().deployments.clear();
+    while next().await != 0 {}
     end.cancel();
     running.await.unwrap();
-    let before = BTreeMap::from([("d".to_owned(), load)]);
-    let ended = ended(&before, &BTreeMap::new());
-    assert_eq!(ended.len(), 1);
-    assert_eq!((ended[0].scale_to, ended[0].measured), (0, 0));
-    assert!(super::ended(&before, &before).is_empty());
 }

@@ -244,6 +244,7 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
         cluster_uid: cluster.uid.clone(),
         observations: watch.observations.clone(),
         status: watch.status.clone(),
+        every: load::EVERY,
         end: end.clone(),
     }));
     kinds

@@ -235,3 +235,72 @@ fn a_scale_needs_a_load_that_wants_it_now_and_is_nobody_elses() {
     lab.see(Body::WorkloadLoad(v1::WorkloadLoad { scaled_to: 4, ..calm() }));
     assert!(broken(&lab, |_| {}).contains(&9), "somebody set another number");
 }
+
+/// A job of this plan that took effect so long ago.
+fn done(lab: &mut Lab, seconds: i64, times: usize) {
+    let plan = lab.plans.values().next().unwrap().doc.clone();
+    for _ in 0..times {
+        let mut job = crate::testing::job(crate::testing::lab::agent_id());
+        job.id = nimbus_protocol::ids::JobId::new(&mut lab.ids);
+        (job.action, job.object, job.scope) =
+            (plan.action.kind().unwrap(), plan.object.clone(), plan.scope.clone());
+        (job.state, job.attempts_reset_at) = (crate::model::JobState::Succeeded, Some(lab.now));
+        job.applied_at = Some(lab.now - jiff::SignedDuration::from_secs(seconds));
+        job.finished_at = job.applied_at;
+        lab.jobs.insert(job.id.to_string(), crate::model::Versioned { version: 1, doc: job });
+    }
+}
+
+#[test]
+fn neither_is_done_too_soon_nor_too_often() {
+    for (make, least, most) in [(held_back as fn() -> Lab, 1_800, 3), (out as fn() -> Lab, 300, 12)] {
+        let mut lab = make();
+        done(&mut lab, least - 1, 1);
+        assert!(broken(&lab, |_| {}).contains(&5));
+        let mut lab = make();
+        done(&mut lab, least, most - 1);
+        assert!(broken(&lab, |_| {}).is_empty(), "{:?}", broken(&lab, |_| {}));
+        done(&mut lab, least, 1);
+        assert!(broken(&lab, |_| {}).contains(&5));
+    }
+}
+
+#[test]
+fn a_scale_needs_a_node_a_rollout_that_is_over_a_load_that_lasts_and_nobody_else_who_adds() {
+    let changes: [(Change<Lab>, u8); 5] = [
+        (
+            |lab| {
+                for name in ["node-a", "node-b"] {
+                    let facts = v1::NodeFacts { pods: 0, ..node(name).facts.unwrap() };
+                    lab.see(Body::Node(v1::Node { facts: Some(facts), ..node(name) }));
+                }
+            },
+            3,
+        ),
+        (
+            |lab| {
+                lab.see(Body::Deployment(v1::Deployment { updated: 2, ..deployment("web", 3, 1) }));
+            },
+            3,
+        ),
+        (|lab| lab.settings.load.busy_s = 3_600, 3),
+        (|lab| lab.settings.load.step_percent = 33, 3),
+        (
+            |lab| {
+                let scope = lab.plans.values().next().unwrap().doc.scope.clone();
+                let mut job = crate::testing::job(crate::testing::lab::agent_id());
+                job.id = nimbus_protocol::ids::JobId::new(&mut lab.ids);
+                (job.action, job.scope) = (crate::model::ActionKind::RaiseAutoscalerMaximum, scope);
+                job.state = crate::model::JobState::Running;
+                job.plan_id = nimbus_protocol::ids::PlanId::new(&mut lab.ids);
+                lab.jobs.insert(job.id.to_string(), crate::model::Versioned { version: 1, doc: job });
+            },
+            4,
+        ),
+    ];
+    for (at, (change, number)) in changes.into_iter().enumerate() {
+        let mut lab = out();
+        change(&mut lab);
+        assert!(broken(&lab, |_| {}).contains(&number), "{at}: {:?}", broken(&lab, |_| {}));
+    }
+}

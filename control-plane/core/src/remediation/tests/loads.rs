@@ -17,6 +17,9 @@
 //! | scaled out a minute ago, and busy again | wait until the cool-down is over |
 //! | none of the pods that were added became ready | put back; a person is told |
 //! | the label is taken away while it is scaled out | scaled in all the same |
+//! | out and in again and again; from one to sixteen and back | each time: to follow the load is no attempt at a fault |
+//! | a pod is not measured, or not ready, for a moment while it is asked | nothing is taken back |
+//! | it could give none back | no incident |
 //! | two workloads are busy at once | one after the other: the same room is not given twice |
 
 use nimbus_protocol::action::MORE_REPLICAS;
@@ -55,15 +58,17 @@ fn web(replicas: u32) -> Lab {
     lab
 }
 
-/// Its agent looks every half of a minute for so long, and nothing is done meanwhile but what is left at the end.
+/// Its agent looks every half of a minute for so long, or until something is begun.
 fn looks(lab: &mut Lab, told: &v1::WorkloadLoad, seconds: i64) -> Vec<v1::Job> {
-    let mut jobs = Vec::new();
     for _ in 0..seconds / 30 {
         lab.pass(30);
         lab.see(Body::WorkloadLoad(told.clone()));
-        jobs.extend(lab.settle());
+        let jobs = lab.settle();
+        if !jobs.is_empty() {
+            return jobs;
+        }
     }
-    jobs
+    Vec::new()
 }
 
 /// Scaled to `to`, with all of them ready then, and this busy; its annotation says so.
@@ -129,6 +134,50 @@ fn one_that_is_busy_for_five_minutes_is_scaled_out_and_back_in_once_it_is_calm()
     assert!(looks(&mut lab, &told, 7_200).is_empty(), "three are what it had");
 }
 
+/// Every step of it follows the load, and none is an attempt at a fault.
+#[test]
+fn it_goes_out_and_in_again_and_again_and_far() {
+    let mut lab = web(3);
+    let mut told = load(3, 90);
+    for cycle in 0..4 {
+        let jobs = looks(&mut lab, &told, 390);
+        assert_eq!(jobs.len(), 1, "out {cycle}: {:?}", lab.open(IncidentKind::LoadHigh).reason);
+        told = scaled(&mut lab, &jobs[0], 20);
+        let jobs = looks(&mut lab, &told, 990);
+        assert_eq!(jobs.len(), 1, "in {cycle}: {:?}", lab.open(IncidentKind::ScaledOut).reason);
+        assert_eq!(scale(&jobs[0]), (5, 3, 3), "{cycle}");
+        told = scaled(&mut lab, &jobs[0], 33);
+        looks(&mut lab, &told, 300);
+        told = load(3, 90);
+    }
+    let mut lab = web(1);
+    lab.settings.load.ceiling_replicas = 16;
+    let mut told = v1::WorkloadLoad { scale_to: 16, ..load(1, 400) };
+    for to in [2, 4, 8, 16] {
+        let jobs = looks(&mut lab, &told, 690);
+        let why: Vec<_> =
+            lab.incidents.values().map(|i| (&i.doc.kind, &i.doc.state, &i.doc.reason)).collect();
+        assert_eq!(jobs.first().map(|job| scale(job).1), Some(to), "{why:?}");
+        told = v1::WorkloadLoad { scale_to: 16, ..scaled(&mut lab, &jobs[0], 400) };
+    }
+    told.used_milli = 100;
+    for to in [8, 4, 2, 1] {
+        let jobs = looks(&mut lab, &told, 1_600);
+        let why: Vec<_> =
+            lab.incidents.values().map(|i| (&i.doc.kind, &i.doc.state, &i.doc.reason)).collect();
+        assert_eq!(jobs.first().map(|job| scale(job).1), Some(to), "{why:?}");
+        told = v1::WorkloadLoad { scale_to: 16, used_milli: 100, ..scaled(&mut lab, &jobs[0], 1) };
+    }
+}
+
+#[test]
+fn what_could_give_none_back_is_no_incident() {
+    let mut lab = web(2);
+    let told = v1::WorkloadLoad { scaled_from: 1, scaled_to: 2, ..load(2, 40) };
+    assert!(looks(&mut lab, &told, 7_200).is_empty(), "one alone would be at 80 %");
+    assert!(lab.incidents.is_empty(), "{:?}", lab.incidents);
+}
+
 #[test]
 fn what_is_busy_for_a_moment_or_does_not_ask_for_it_is_left() {
     let mut lab = web(3);
@@ -180,6 +229,11 @@ fn a_rule_bounds_how_many_it_may_have() {
     super::rules::set(&mut lab, rule(4));
     let jobs = looks(&mut lab, &load(3, 400), 400);
     assert_eq!(scale(&jobs[0]), (3, 4, 3));
+    // Back in, a rule that is narrower than half does not hold it out.
+    let mut lab = web(9);
+    super::rules::set(&mut lab, rule(4));
+    let jobs = looks(&mut lab, &v1::WorkloadLoad { scaled_from: 2, scaled_to: 9, ..load(9, 1) }, 960);
+    assert_eq!(scale(&jobs[0]), (9, 4, 2));
     let mut lab = web(3);
     super::rules::set(&mut lab, rule(3));
     let reason = left_alone(&mut lab, &load(3, 400));
@@ -357,6 +411,15 @@ fn what_did_not_help_or_has_no_quota_is_told() {
     let reason = left_alone(&mut lab, &load(3, 90));
     assert!(reason.contains("did not help") && reason.contains("3 of 5 are ready"), "{reason}");
 
+    // What was put back inwards says nothing of outwards.
+    let mut lab = web(5);
+    let out = v1::WorkloadLoad { scaled_from: 3, scaled_to: 5, ..load(5, 20) };
+    let jobs = looks(&mut lab, &out, 960);
+    lab.apply(&jobs[0]);
+    lab.report(&jobs[0], Phase::Compensated, "", "found: 2 of 3 are ready");
+    let jobs = looks(&mut lab, &v1::WorkloadLoad { scaled_from: 3, scaled_to: 5, ..load(5, 95) }, 900);
+    assert_eq!(scale(&jobs[0]), (5, 8, 3));
+
     let mut lab = web(3);
     let jobs = looks(&mut lab, &load(3, 90), 360);
     let why = format!("{MORE_REPLICAS} of Deployment web, found: ResourceQuota team allows 3 of pods");
@@ -378,6 +441,13 @@ fn a_cluster_that_recommends_asks_and_a_denial_holds_while_it_moves() {
         assert!(looks(&mut lab, &load(3, percent), 60).is_empty());
         assert_eq!(lab.open(IncidentKind::LoadHigh).plan_id, plan, "{percent}");
     }
+    // Nor does a pod take it back that is not measured, or not ready, for a moment.
+    for odd in [v1::WorkloadLoad { measured: 2, ..load(3, 90) }, v1::WorkloadLoad { ready: 2, ..load(3, 90) }]
+    {
+        assert!(looks(&mut lab, &odd, 30).is_empty());
+        assert_eq!(lab.open(IncidentKind::LoadHigh).plan_id, plan);
+    }
+    assert_eq!(lab.approvals.len(), 1);
     lab.decide("operator", crate::approval::Decision::Deny, "not now").unwrap();
     for percent in [85, 140, 95, 300] {
         assert!(looks(&mut lab, &load(3, percent), 600).is_empty());

@@ -68,8 +68,8 @@ impl Remedy for RaiseAutoscalerMaximum {
         let planned = planned(incident, it, s);
         match it.state() {
             AutoscalerState::WantsMore | AutoscalerState::MayWantMore => {}
-            // A figure at its aim for a moment takes nothing back that a person was asked.
-            AutoscalerState::Within if planned.is_some() => {}
+            // A figure at its aim, or one that could not be read, for a moment takes nothing back that a person was asked.
+            AutoscalerState::Within | AutoscalerState::Unknown if planned.is_some() => {}
             AutoscalerState::Within => {
                 return Answer::Wait(format!("{object} is held back no more now; over when that lasts"));
             }
@@ -81,7 +81,7 @@ impl Remedy for RaiseAutoscalerMaximum {
         }
         match refrain::why(incident, it, planned, inventory, s) {
             Err(answer) => answer,
-            Ok(allowed) => raise(it, &allowed, planned.or_else(|| denied(incident, it, s))),
+            Ok(allowed) => raise(it, &allowed, planned, denied(incident, it, s)),
         }
     }
 
@@ -147,10 +147,12 @@ fn raises(plan: &Plan, it: &HorizontalPodAutoscaler) -> Option<u32> {
     }
 }
 
-fn raise(it: &HorizontalPodAutoscaler, allowed: &Allowed, kept: Option<u32>) -> Answer {
+fn raise(it: &HorizontalPodAutoscaler, allowed: &Allowed, kept: Option<u32>, denied: Option<u32>) -> Answer {
     let from = allowed.from;
     let now = u32::try_from(allowed.wanted).unwrap_or(u32::MAX).min(allowed.most);
-    let to = kept.filter(|to| *to > from && *to <= allowed.most).unwrap_or(now);
+    let kept = kept.filter(|to| *to > from && *to <= allowed.most);
+    // What was denied is not asked for again with another number.
+    let to = denied.or(kept).unwrap_or(now);
     let name = format!("{}/{}", it.meta.namespace, it.meta.name);
     let target = format!("{} {}", it.target_kind, it.target_name);
     let more = to.saturating_sub(from);

@@ -66,14 +66,25 @@ impl Remedy for ScaleWorkload {
                 incident.object
             ));
         };
-        let load = inventory.loads.get(uid).filter(|load| load.permille_now(s.now).is_some());
-        let Some(load) = load else {
-            return Answer::Wait(format!(
-                "how busy {} is is not known now: its pods are not all measured; nothing is planned from that",
-                incident.object
-            ));
+        let Some(load) = inventory.loads.get(uid) else {
+            return Answer::Wait(format!("nobody tells how busy {} is", incident.object));
         };
-        let of = Of { incident, load, workload: &workload, inventory, planned: planned(incident, load, s) };
+        let (planned, denied) = (planned(incident, load, s), denied(incident, load, s));
+        let of = Of { incident, load, workload: &workload, inventory, planned };
+        if let Some(to) = denied {
+            // The same is what would be planned again, however busy it is now, so that nobody is asked again for it.
+            return Answer::Act(Box::new(draft(&of, &Step::kept(load, to), to)));
+        }
+        if load.permille_now(s.now).is_none() {
+            // What is not measured for a moment takes nothing back that was asked for; nothing is begun in such a moment.
+            return match planned {
+                Some(to) => Answer::Act(Box::new(draft(&of, &Step::kept(load, to), to))),
+                None => Answer::Wait(format!(
+                    "how busy {} is is not known now: its pods are not all measured; nothing is planned from that",
+                    incident.object
+                )),
+            };
+        }
         let scaled = if incident.kind == IncidentKind::ScaledOut {
             refrain::inwards(&of, s)
         } else {
@@ -120,6 +131,14 @@ struct Step {
     bounded_by: String,
 }
 
+impl Step {
+    /// What was planned from what it has, as it was.
+    fn kept(load: &WorkloadLoad, to: u32) -> Self {
+        let base = load.scaled_out_from().unwrap_or(load.replicas);
+        Self { from: load.replicas, to, base, bounded_by: String::new() }
+    }
+}
+
 /// The Deployment or StatefulSet of this UID.
 fn workload(inventory: &Inventory, uid: &str) -> Option<Workload> {
     let deployment = inventory.deployments.get(uid).filter(|one| !one.meta.deleting);
@@ -131,13 +150,14 @@ fn workload(inventory: &Inventory, uid: &str) -> Option<Workload> {
 
 /// How many are planned for it already, from what it has now.
 fn planned(incident: &Incident, load: &WorkloadLoad, s: &Snapshot<'_>) -> Option<u32> {
-    let plan = incident.plan_id.and_then(|id| s.plan(id));
-    let denied = || {
-        let digest = incident.denied_digest.as_ref()?;
-        let plans = s.plans.iter().map(|plan| &plan.doc).filter(|plan| plan.incident_id == incident.id);
-        plans.filter(|plan| plan.is_answered_by(digest)).find_map(|plan| scales(plan, load))
-    };
-    plan.and_then(|plan| scales(plan, load)).or_else(denied)
+    scales(incident.plan_id.and_then(|id| s.plan(id))?, load)
+}
+
+/// How many a person denied it, from what it has now.
+fn denied(incident: &Incident, load: &WorkloadLoad, s: &Snapshot<'_>) -> Option<u32> {
+    let digest = incident.denied_digest.as_ref()?;
+    let plans = s.plans.iter().map(|plan| &plan.doc).filter(|plan| plan.incident_id == incident.id);
+    plans.filter(|plan| plan.is_answered_by(digest)).find_map(|plan| scales(plan, load))
 }
 
 /// To how many a plan scales this workload from what it has; `None` where it does something else.
@@ -166,10 +186,12 @@ fn within_rules(of: &Of<'_>, step: &Step, s: &Snapshot<'_>) -> Answer {
     let allowed = |draft: &Draft| {
         !matches!(verdict(&draft.intended(), Consent::Rule, of.incident, s), Verdict::Leave(_))
     };
-    if step.to < step.from || allowed(&wanted) {
+    if allowed(&wanted) {
         return Answer::Act(Box::new(wanted));
     }
-    let fewer = (step.from.saturating_add(1)..step.to).rev().map(|to| draft(of, step, to)).find(allowed);
+    // Outwards fewer than would do, inwards fewer than by half, and never fewer than it had.
+    let least = if step.to > step.from { step.from.saturating_add(1) } else { step.base };
+    let fewer = (least..step.to).rev().map(|to| draft(of, step, to)).find(allowed);
     Answer::Act(Box::new(fewer.unwrap_or(wanted)))
 }
 

@@ -49,7 +49,7 @@ pub(super) fn out(of: &Of<'_>, s: &Snapshot<'_>) -> Result<Step, Answer> {
         )));
     }
     tried(of, s)?;
-    let wanted = suits(from, load.permille().unwrap_or(0), settings.aim()).max(from.saturating_add(1));
+    let wanted = settings.suits(from, load.permille().unwrap_or(0)).max(from.saturating_add(1));
     let wanted = of.planned.filter(|planned| *planned > from).unwrap_or(wanted);
     let newest = newest(of).ok_or_else(|| by_hand("no pod of it is known"))?;
     let room = room_for(newest, of.inventory, s.settings, s.now);
@@ -101,20 +101,15 @@ pub(super) fn inwards(of: &Of<'_>, s: &Snapshot<'_>) -> Result<Step, Answer> {
     somebody_elses(of)
         .map_err(|why| Answer::Recommend(format!("{name} was scaled out and is calm, and {why}")))?;
     is_well(of, s)?;
+    put_back(of, s)?;
     cool(of, s)?;
     let from = load.replicas;
-    let suits = suits(from, load.permille().unwrap_or(0), settings.aim()).max(base).max(from.div_ceil(2));
+    let suits = settings.suits(from, load.permille().unwrap_or(0)).max(base).max(from.div_ceil(2));
     let to = of.planned.filter(|planned| *planned < from && *planned >= base).unwrap_or(suits);
     if to >= from {
         return Err(Answer::Wait(format!("{name} needs what it has: {}", shown(load))));
     }
     Ok(Step { from, to, base, bounded_by: String::new() })
-}
-
-/// How many pods are as busy as is aimed at, where so many are this busy.
-fn suits(from: u32, permille: u64, aim: u64) -> u32 {
-    let pods = u64::from(from).saturating_mul(permille).div_ceil(aim.max(1));
-    u32::try_from(pods).unwrap_or(u32::MAX)
 }
 
 /// Who else decides how many pods it has, or what they ask for.
@@ -146,14 +141,17 @@ fn somebody_elses(of: &Of<'_>) -> Result<(), String> {
 
 /// Is all of it out, ready, and without another trouble?
 fn is_well(of: &Of<'_>, s: &Snapshot<'_>) -> Result<(), Answer> {
-    if !of.load.settled || of.load.ready < of.load.replicas {
-        return Err(Answer::Wait(format!(
-            "{} is not out: {} of {} pods are ready, or a rollout is under way",
-            of.incident.object, of.load.ready, of.load.replicas
-        )));
-    }
-    if let Some(why) = more_pods::moves(of.workload, of.inventory) {
-        return Err(Answer::Wait(why));
+    // A pod that is not ready for a moment takes nothing back that was asked for; nothing is begun in such a moment.
+    if of.planned.is_none() {
+        if !of.load.settled || of.load.ready < of.load.replicas {
+            return Err(Answer::Wait(format!(
+                "{} is not out: {} of {} pods are ready, or a rollout is under way",
+                of.incident.object, of.load.ready, of.load.replicas
+            )));
+        }
+        if let Some(why) = more_pods::moves(of.workload, of.inventory) {
+            return Err(Answer::Wait(why));
+        }
     }
     match more_pods::in_trouble(of.workload, of.incident, s) {
         Some(other) => Err(Answer::Wait(format!("{} comes first: {}", other.title, other.id))),
@@ -197,19 +195,26 @@ fn cool(of: &Of<'_>, s: &Snapshot<'_>) -> Result<(), Answer> {
     }
 }
 
+/// Was it scaled for this very incident within a day, and put back? What was tried the other way says nothing of this one.
+fn put_back(of: &Of<'_>, s: &Snapshot<'_>) -> Result<(), Answer> {
+    let scaled = scaled(of, s);
+    let its = scaled.iter().filter(|(job, _)| job.incident_id == of.incident.id);
+    match its.max_by_key(|(_, at)| *at).filter(|(last, _)| last.state == JobState::Compensated) {
+        Some((last, at)) => Err(Answer::Recommend(format!(
+            "{} was scaled at {at:.0}, which did not help, and got back what it had ({}): see why before it is scaled by hand; tried again a \
+             day after that",
+            of.incident.object, last.reason
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// What was tried on this very workload before.
 fn tried(of: &Of<'_>, s: &Snapshot<'_>) -> Result<(), Answer> {
     let name = &of.incident.object;
     more_pods::not_let(name, its_jobs(of, s), s.now)?;
+    put_back(of, s)?;
     let scaled = scaled(of, s);
-    let last = scaled.iter().max_by_key(|(_, at)| *at);
-    if let Some((last, at)) = last.filter(|(last, _)| last.state == JobState::Compensated) {
-        return Err(Answer::Recommend(format!(
-            "{name} was scaled at {at:.0}, which did not help, and got back what it had ({}): see why before it is scaled by hand; tried again a \
-             day after that",
-            last.reason
-        )));
-    }
     if scaled.len() >= MOST_A_DAY {
         return Err(Answer::Recommend(format!(
             "{name} was scaled {} times within a day and is busy again: a HorizontalPodAutoscaler is for that",
