@@ -189,7 +189,7 @@ fn controller_manager(file: &dyn Fn(&str) -> String, node_grace_seconds: u32) ->
             "--concurrent-gc-syncs=40",
             "--concurrent-namespace-syncs=10",
             // Autoscalers look often, and do not wait until a pod has run for minutes.
-            "--horizontal-pod-autoscaler-sync-period=2s",
+            "--horizontal-pod-autoscaler-sync-period=5s",
             "--horizontal-pod-autoscaler-initial-readiness-delay=0s",
             "--horizontal-pod-autoscaler-cpu-initialization-period=0s",
         ]

@@ -1,7 +1,7 @@
 //! The objects that scenes put into a cluster: a healthy one as a literal, and how one thing of it is set otherwise.
 
 use anyhow::Context as _;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
@@ -134,6 +134,17 @@ pub async fn apply_as(work: &Workloads, manager: &str, object: &Value) -> anyhow
     let params = PatchParams::apply(manager).force();
     let applied = api_of(work, object)?.patch(name, &params, &Patch::Apply(object)).await;
     Ok(serde_json::to_value(applied.with_context(|| format!("cannot apply {name}"))?)?)
+}
+
+/// Takes an object of the scene's namespace away, which would keep the cluster busy for as long as others are played.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn remove(work: &Workloads, object: &Value) -> anyhow::Result<()> {
+    let name = object["metadata"]["name"].as_str().context("an object has a name")?;
+    let removed = api_of(work, object)?.delete(name, &DeleteParams::default()).await;
+    removed.with_context(|| format!("cannot remove {name}"))?;
+    Ok(())
 }
 
 /// Applies an object as a person would.

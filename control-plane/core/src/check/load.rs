@@ -93,6 +93,8 @@ fn one_node(
         None | Some(None) => true,
         Some(Some(action)) => rules_of(action).holds(),
     };
+    // Of all actions a restart alone holds nodes: that tells where the plan of an incident that is over is not here any more.
+    let could_hold = |job: &Job| job.action == ActionKind::RestartPod || plans.contains_key(&job.plan_id);
     let used = SignedDuration::from_millis(i64::from(snapshot.settings.act_ms) * 2 + 60_000);
     let mine = plan.action.body().and_then(|action| rules_of(action).node().map(str::to_owned));
     let node_of = |id: &PlanId| {
@@ -108,7 +110,7 @@ fn one_node(
             }
             JobState::Succeeded | JobState::Failed | JobState::Refused | JobState::Compensated => false,
         };
-        out && job.scope == plan.scope && would_hold(&job.plan_id)
+        out && job.scope == plan.scope && could_hold(job) && would_hold(&job.plan_id)
     };
     let jobs = snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|job| &job.doc);
     let job = jobs.into_iter().find(holds);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ids::{IncidentId, JobId, PlanId};
 
-use crate::model::{Incident, IncidentState, Job, JobState, Plan, Scope};
+use crate::model::{ActionKind, Incident, IncidentState, Job, JobState, Plan, Scope};
 use crate::remedies;
 use crate::settings::{later, millis};
 use crate::snapshot::Snapshot;
@@ -46,7 +46,9 @@ impl Holds {
                 holds.seen.insert(uid.clone(), (node.meta.name.clone(), job.to_owned()));
             }
         }
-        let may = |job: &&Job| plans.get(&job.plan_id).is_none_or(|plan| is_one(plan));
+        // The plan of an incident that is over is not here any more: then what its job does tells.
+        let may =
+            |job: &&Job| plans.get(&job.plan_id).map_or_else(|| could_hold(job.action), |plan| is_one(plan));
         let jobs = snapshot.all_jobs().filter(|job| may_still_hold(job, snapshot)).filter(may);
         let holder = |job: &Job| Holder {
             scope: job.scope.clone(),
@@ -97,6 +99,23 @@ impl Holds {
         let before = self.planned.range(..(incident.created_at, incident.id));
         let first = before.filter(|(_, scope)| **scope == plan.scope).map(|((_, id), _)| id).next();
         first.map(|id| format!("waits: incident {id} comes first and holds a node back, {one}"))
+    }
+}
+
+/// Is it an action that holds nodes back, in some of its plans?
+fn could_hold(action: ActionKind) -> bool {
+    match action {
+        ActionKind::RestartPod => true,
+        ActionKind::RollbackDeployment
+        | ActionKind::RestoreFile
+        | ActionKind::AcceptBaseline
+        | ActionKind::UncordonNode
+        | ActionKind::WithdrawBaseline
+        | ActionKind::RaiseMemoryLimit
+        | ActionKind::RestartUnit
+        | ActionKind::ExpandVolume
+        | ActionKind::RaiseAutoscalerMaximum
+        | ActionKind::ScaleWorkload => false,
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::autoscaler_wants_more::{autoscaler, busy, held_back};
 use crate::scenes::ground::{Ground, LIMIT};
-use crate::scenes::objects::{apply, named};
+use crate::scenes::objects::{apply, named, remove};
 use crate::scenes::verdict::Wrong;
 
 pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
@@ -22,6 +22,6 @@ pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     ground.says(&["ResourceQuota small", "requests.cpu", "make room there"]).await?;
     match ground.effects().await?.first() {
         Some(effect) => Err(Wrong::Action(format!("{effect}: {}", effect.body)).into()),
-        None => Ok(()),
+        None => remove(work, &autoscaler()).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::autoscaler_wants_more::{autoscaler, busy, held_back};
 use crate::scenes::ground::{Ground, LIMIT};
-use crate::scenes::objects::{apart, apply};
+use crate::scenes::objects::{apart, apply, remove};
 
 pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     apply(&ground.work, &apart(busy())).await?;
@@ -10,5 +10,6 @@ pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     apply(&ground.work, &autoscaler()).await?;
     held_back(&ground.work).await?;
     ground.recommends(&["no node has room for one more", "add nodes"]).await?;
-    ground.at_most_open(1).await
+    ground.at_most_open(1).await?;
+    remove(&ground.work, &autoscaler()).await
 }

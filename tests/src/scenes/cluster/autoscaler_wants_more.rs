@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::rig::metrics::CPU;
 use crate::rig::workloads::Workloads;
 use crate::scenes::ground::{Ground, LIMIT};
-use crate::scenes::objects::{annotated, apply, deployment, get, with};
+use crate::scenes::objects::{annotated, apply, deployment, get, remove, with};
 use crate::scenes::verdict::Wrong;
 use crate::wait::{Seen, wait_for};
 
@@ -58,5 +58,6 @@ pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     if web["status"]["readyReplicas"] != 6 {
         return Err(Wrong::Restraint(format!("expected 6 pods that are ready: {}", web["status"])).into());
     }
-    ground.evicts_nothing().await
+    ground.evicts_nothing().await?;
+    remove(work, &autoscaler()).await
 }

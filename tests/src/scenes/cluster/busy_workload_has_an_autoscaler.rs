@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::busy_workload_is_scaled_out_and_in::{busy, is_busy};
 use crate::scenes::ground::{Ground, LIMIT};
-use crate::scenes::objects::apply;
+use crate::scenes::objects::{apply, remove};
 
 pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     apply(&ground.work, &busy("6")).await?;
@@ -21,5 +21,7 @@ pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     ground.work.wait_until_ready("web", LIMIT).await?;
     is_busy(ground).await?;
     ground.recommends(&["HorizontalPodAutoscaler web decides how many pods it has"]).await?;
-    ground.at_most_open(1).await
+    ground.at_most_open(1).await?;
+    remove(&ground.work, &autoscaler).await?;
+    remove(&ground.work, &busy("6")).await
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::busy_workload_is_scaled_out_and_in::busy;
 use crate::scenes::ground::{Ground, LIMIT};
-use crate::scenes::objects::{apply, with};
+use crate::scenes::objects::{apply, remove, with};
 
 /// The agent looks twice meanwhile.
 const LOOKS: Duration = Duration::from_mins(1);
@@ -17,5 +17,5 @@ pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     ground.work.wait_until_ready("web", LIMIT).await?;
     ground.refrains_for(LOOKS).await?;
     anyhow::ensure!(ground.incidents().await?.is_empty(), "expected no incident: {:?}", ground.incidents().await?);
-    Ok(())
+    remove(&ground.work, &without).await
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::rig::metrics::CPU;
 use crate::scenes::ground::{Ground, LIMIT};
-use crate::scenes::objects::{annotated, apply, deployment, get, with};
+use crate::scenes::objects::{annotated, apply, deployment, get, remove, with};
 use crate::scenes::verdict::Wrong;
 use crate::wait::{Seen, wait_for};
 
@@ -71,5 +71,6 @@ pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     if marks.into_iter().any(|mark| !mark.is_null()) {
         return Err(Wrong::Action("it has what it had, and still says that it was scaled out".to_owned()).into());
     }
-    ground.evicts_nothing().await
+    ground.evicts_nothing().await?;
+    remove(work, &busy("6")).await
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::busy_workload_is_scaled_out_and_in::{busy, has};
 use crate::scenes::ground::{Ground, LIMIT};
-use crate::scenes::objects::{apply, get, merge};
+use crate::scenes::objects::{apply, get, merge, remove};
 use crate::scenes::verdict::Wrong;
 
 pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
@@ -20,5 +20,5 @@ pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     if replicas != 2 || ground.effects().await?.len() != before {
         return Err(Wrong::Action(format!("it was written to again: {replicas}")).into());
     }
-    Ok(())
+    remove(work, &busy("6")).await
 }

@@ -459,3 +459,22 @@ fn a_cluster_that_recommends_asks_and_a_denial_holds_while_it_moves() {
 fn thresholds_are_whole_multiples_of_what_is_news() {
     assert_eq!(u64::from(crate::settings::load::WHOLE_PERCENT) * 10, crate::world::LOAD_STEP);
 }
+
+/// Its incident is over, and so is its plan no more looked at: what its job does tells that it holds no node.
+#[test]
+fn what_ended_unknown_keeps_no_node_from_being_held() {
+    let mut lab = web(3);
+    let jobs = looks(&mut lab, &load(3, 90), 360);
+    lab.apply(&jobs[0]);
+    lab.report(&jobs[0], Phase::Unknown, "", "found that it has another number");
+    looks(&mut lab, &v1::WorkloadLoad { scale_to: 0, ..load(3, 90) }, 60);
+    assert_eq!(lab.last(IncidentKind::LoadHigh).state, IncidentState::Resolved);
+    lab.deploy("api", 2, 1);
+    lab.see(Body::Pod(pod("api-1", "1", "node-b")));
+    lab.see(Body::Pod(crashing(pod("api-1", "0", "node-a"), 4)));
+    let jobs = lab.settle();
+    let Some(ActionBody::RestartPod(action)) = jobs.first().and_then(action_of) else {
+        panic!("{}", lab.open(IncidentKind::PodCrashLoop).reason)
+    };
+    assert!(action.avoid_node);
+}
