@@ -44,14 +44,6 @@ fn raised_at(autoscaler: &Value) -> Option<Timestamp> {
     raised_maximum(autoscaler["metadata"]["annotations"][RAISED_MAXIMUM].as_str()?).map(|(_, at)| at)
 }
 
-/// How many pods of what it scales are ready, as its controller says; `None` where that is not said of what is specified now.
-pub fn ready_replicas(scaled: &Value) -> Option<u64> {
-    let status = &scaled["status"];
-    let is_of_now = status["observedGeneration"].as_i64()? >= scaled["metadata"]["generation"].as_i64()?;
-    // None that are ready are left out.
-    is_of_now.then(|| status["readyReplicas"].as_u64().unwrap_or(0))
-}
-
 impl AgentRules for v1::RaiseAutoscalerMaximum {
     type Found<'a> = AutoscalerNow<'a>;
 
@@ -153,6 +145,12 @@ fn is_as_planned(
             now.max_replicas
         )));
     }
+    if now.raised_to > action.from_replicas {
+        return Err(unexpected(format!(
+            "expected that nobody took back what {name} was raised to, found {} after {}",
+            now.max_replicas, now.raised_to
+        )));
+    }
     if now.never_scales_up {
         return Err(unexpected(format!(
             "{MORE_REPLICAS} by {name}, found that its behavior.scaleUp.selectPolicy is Disabled"
@@ -174,20 +172,16 @@ fn has_room(action: &v1::RaiseAutoscalerMaximum, found: &AutoscalerNow<'_>) -> R
     let Some(scaled) = found.scaled.filter(|scaled| scaled["metadata"]["deletionTimestamp"].is_null()) else {
         return Err(unexpected(format!("expected {what}, found none, or one that is being deleted")));
     };
-    if !SlimScaled::of(scaled).is_some_and(|scaled| scaled.is_settled()) {
+    let Some(now) = SlimScaled::of(scaled).filter(SlimScaled::is_settled) else {
         return Err(unexpected(format!(
             "expected {what} without a rollout under way, found one, or that it is paused"
         )));
-    }
-    let ready = ready_replicas(scaled);
-    if ready.is_none_or(|ready| ready < u64::from(action.from_replicas)) {
+    };
+    let ready = now.ready_now().unwrap_or(0);
+    if ready < action.from_replicas {
         return Err(unexpected(format!(
-            "expected {} pods of {what} that are ready, found {}",
-            action.from_replicas,
-            ready.map_or_else(
-                || "that its controller does not say how many are".to_owned(),
-                |ready| ready.to_string()
-            )
+            "expected {} pods of {what} that are ready, found {ready}",
+            action.from_replicas
         )));
     }
     if found.pods.is_empty() {

@@ -71,7 +71,8 @@ fn one_that_is_held_back_as_it_was_planned_on_may_be_raised() {
 #[test]
 fn whatever_is_not_as_planned_keeps_its_maximum() {
     type Change = fn(&mut v1::HorizontalPodAutoscaler);
-    let changes: [(&str, Change); 16] = [
+    let changes: [(&str, Change); 17] = [
+        ("taken back by somebody", |it| it.raised_to = 15),
         ("one that never scales up", |it| it.never_scales_up = true),
         ("another object of that name", |it| it.meta.as_mut().unwrap().uid = "h2".into()),
         ("on its way out", |it| it.meta.as_mut().unwrap().deleting_since_us = 1),

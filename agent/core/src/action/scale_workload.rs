@@ -103,6 +103,12 @@ impl AgentRules for v1::ScaleWorkload {
                 self.from_replicas
             )));
         }
+        if let Some(scaled) = Marks::of(value).scaled.filter(|scaled| scaled.to > now.replicas) {
+            return Err(unexpected(format!(
+                "expected that nobody took back what {name} was scaled to, found {} after {}",
+                now.replicas, scaled.to
+            )));
+        }
         let scaled = still_scaled(value);
         let base = scaled.map_or(self.from_replicas, |scaled| scaled.from);
         if base != self.base_replicas {

@@ -66,6 +66,9 @@ fn one_that_is_as_planned_gets_more_and_later_fewer() {
     assert_eq!(asked(&again, &four, &scaled), Ok(()));
     let back = v1::ScaleWorkload { from_replicas: 4, to_replicas: 3, ..out() };
     assert_eq!(asked(&back, &four, &scaled), Ok(()));
+    // Somebody set a smaller number since: two that write against each other help nobody.
+    let taken_back = object(2, "2 4 2026-12-01T11:00:00Z d1");
+    assert!(asked(&out(), &load(), &taken_back).unwrap_err().to_string().contains("took back"));
     // Its label went meanwhile: what was added goes back all the same.
     assert_eq!(asked(&back, &v1::WorkloadLoad { scale_to: 0, ..four }, &scaled), Ok(()));
 }
@@ -138,8 +141,9 @@ fn it_is_scaled_no_sooner_than_a_minute_after_it_was_scaled_last() {
         ("2026-12-01T12:00:30Z", false),
         ("2028-12-01T12:00:00Z", true),
     ] {
-        let value = object(2, &format!("1 9 {at} d1"));
-        assert_eq!(asked(&out(), &load(), &value).is_ok(), may, "{at}");
+        let value = object(2, &format!("1 2 {at} d1"));
+        let again = v1::ScaleWorkload { base_replicas: 1, ..out() };
+        assert_eq!(asked(&again, &load(), &value).is_ok(), may, "{at}");
     }
 }
 

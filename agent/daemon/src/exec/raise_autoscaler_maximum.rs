@@ -15,7 +15,7 @@ use std::time::Duration;
 use ::kube::Client;
 use nimbus_agent_core::Refusal;
 use nimbus_agent_core::action::AgentRules as _;
-use nimbus_agent_core::action::raise_autoscaler_maximum::{AutoscalerNow, ready_replicas};
+use nimbus_agent_core::action::raise_autoscaler_maximum::AutoscalerNow;
 use nimbus_agent_core::admit::AdmittedJob;
 use nimbus_agent_core::observe::kube::load::{LoadedPod, SlimScaled};
 use nimbus_agent_core::observe::kube::pod_asks::PodAsks;
@@ -28,14 +28,13 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::kube;
 use super::kube::patch::{self, Checked, Object};
+use super::kube::put_back::{Reversible, put_back};
 use super::kube::stable::{Look, State, Watched, until_stable};
 use super::remedy::{ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition};
 use crate::watch::kube::request::{self, RequestError};
 
-/// How often something is tried while somebody else writes to the autoscaler, or the API server does not answer.
+/// How often the patch is tried while somebody else writes to the autoscaler.
 const TRIES: u32 = 10;
-/// Between two tries where the API server did not answer.
-const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct RaiseAutoscalerMaximum {
     shared: Arc<Shared>,
@@ -106,7 +105,7 @@ impl RaiseAutoscalerMaximum {
         checked: &Checked,
         at: &str,
     ) -> Result<(), Refusal> {
-        match patch::try_out(client, object, checked, self.job_id, operations(self.action.to_replicas, at))
+        match patch::try_out(client, object, checked, self.job_id, maximum_of(self.action.to_replicas, at))
             .await
         {
             Ok(()) => Ok(()),
@@ -132,10 +131,11 @@ impl RaiseAutoscalerMaximum {
     }
 
     /// What a look at the raised autoscaler and its pods means.
-    fn judged(&mut self, now: &v1::HorizontalPodAutoscaler, ready: Option<u64>) -> Look {
+    fn judged(&mut self, now: &v1::HorizontalPodAutoscaler, ready: Option<u32>) -> Look {
         let Some(ready) = ready else {
             return Look::new(format!("{} does not say how many are ready", self.name()), State::Pending);
         };
+        let ready = u64::from(ready);
         self.most_ready = self.most_ready.max(ready);
         let asked = u64::try_from(now.desired_replicas).unwrap_or(0);
         self.most_asked = self.most_asked.max(asked);
@@ -158,46 +158,10 @@ impl RaiseAutoscalerMaximum {
     fn name(&self) -> String {
         format!("{} {}", self.action.target_kind, self.action.target_name)
     }
-
-    /// One try to put the old maximum back; `None` where it is to be tried again.
-    async fn put_back(&self, client: &Client, object: &Object) -> Option<Compensation> {
-        let name = &object.name;
-        let value = match object.get(client).await {
-            Ok(Some(value)) => value,
-            Ok(None) => return Some(Compensation::Undone(vec![format!("{name} is gone")])),
-            Err(_) => {
-                tokio::time::sleep(PAUSE).await;
-                return None;
-            }
-        };
-        if value["metadata"]["uid"].as_str() != Some(self.target().uid.as_str()) {
-            return Some(Compensation::Failed(format!("{name} is another one by now, and is left alone")));
-        }
-        let from = self.action.from_replicas;
-        if value["spec"]["maxReplicas"].as_u64() == Some(from.into()) {
-            return Some(Compensation::Undone(vec![format!("{name} may make {from} replicas again")]));
-        }
-        let ours = value["metadata"]["annotations"][patch::ANNOTATION] == json!(self.job_id.to_string());
-        if !ours || !self.is_raised(&value) {
-            let what = format!("{name} was changed by somebody else meanwhile, and is left as it is");
-            return Some(Compensation::Failed(what));
-        }
-        let back = operations(from, &nimbus_platform::now().to_string());
-        match patch::apply(client, object, &Checked::of(&value), self.job_id, back).await {
-            Ok(()) => Some(Compensation::Undone(vec![format!("put the maximum of {name} back to {from}")])),
-            Err(ActError::Refused(_)) => None,
-            // Whether it was taken shows the next look.
-            Err(ActError::Uncertain(_)) => {
-                tokio::time::sleep(PAUSE).await;
-                None
-            }
-            Err(ActError::Failed(why)) => Some(Compensation::Failed(why)),
-        }
-    }
 }
 
 /// Writes this maximum, and that it is the one that Nimbus wrote.
-fn operations(maximum: u32, at: &str) -> [Value; 2] {
+fn maximum_of(maximum: u32, at: &str) -> [Value; 2] {
     let pointer = format!("/metadata/annotations/{}", RAISED_MAXIMUM.replace('/', "~1"));
     [
         json!({ "op": "replace", "path": "/spec/maxReplicas", "value": maximum }),
@@ -244,8 +208,28 @@ impl Watched for RaiseAutoscalerMaximum {
         match self.scaled(client).await {
             Err(error) => unanswered(error),
             Ok(None) => over("that what it scales is gone"),
-            Ok(Some(scaled)) => self.judged(&now, ready_replicas(&scaled)),
+            Ok(Some(scaled)) => {
+                self.judged(&now, SlimScaled::of(&scaled).and_then(|scaled| scaled.ready_now()))
+            }
         }
+    }
+}
+
+impl Reversible for RaiseAutoscalerMaximum {
+    fn before(&self) -> String {
+        format!("its maximum of {}", self.action.from_replicas)
+    }
+
+    fn is_back(&self, now: &Value) -> bool {
+        now["spec"]["maxReplicas"].as_u64() == Some(self.action.from_replicas.into())
+    }
+
+    fn is_written(&self, now: &Value) -> bool {
+        self.is_raised(now)
+    }
+
+    fn operations(&self, _now: &Value) -> Vec<Value> {
+        maximum_of(self.action.from_replicas, &nimbus_platform::now().to_string()).to_vec()
     }
 }
 
@@ -299,7 +283,7 @@ impl Remedy for RaiseAutoscalerMaximum {
                 &object,
                 &checked,
                 self.job_id,
-                operations(self.action.to_replicas, &at),
+                maximum_of(self.action.to_replicas, &at),
             )
             .await
             {
@@ -351,23 +335,7 @@ impl Remedy for RaiseAutoscalerMaximum {
     }
 
     async fn compensate(&mut self) -> Compensation {
-        let object = match self.object() {
-            Ok(object) => object,
-            Err(refusal) => return Compensation::Failed(refusal.to_string()),
-        };
-        for _ in 0..TRIES {
-            let client = match kube::client(&self.shared) {
-                Ok(client) => client,
-                Err(why) => return Compensation::Failed(format!("the maximum stays raised: {why}")),
-            };
-            if let Some(ended) = self.put_back(&client, &object).await {
-                return ended;
-            }
-        }
-        Compensation::Failed(format!(
-            "{TRIES} times {} was written to by somebody else, or the API server did not answer; its maximum stays raised",
-            object.name
-        ))
+        put_back(&self.shared, self.job_id, self.object(), self).await
     }
 
     async fn clean_up(&mut self) -> Result<(), String> {

@@ -34,6 +34,7 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::kube;
 use super::kube::patch::{self, Checked, Object};
+use super::kube::put_back::{Reversible, put_back};
 use super::kube::stable::{Look, State, Watched, until_stable};
 use super::remedy::{
     ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition, seconds,
@@ -41,10 +42,8 @@ use super::remedy::{
 use super::rollback_deployment::{complete, deployment, describe};
 use crate::watch::kube::request::RequestError;
 
-/// How often something is tried while somebody else writes to the Deployment, or the API server does not answer.
+/// How often the patch is tried while somebody else writes to the Deployment.
 const TRIES: u32 = 10;
-/// Between two tries where the API server did not answer.
-const PAUSE: Duration = Duration::from_secs(1);
 /// An interruption that is shorter than this beside the watch does not keep a raise from being judged.
 const AWAY: Duration = Duration::from_mins(1);
 
@@ -107,7 +106,7 @@ impl RaiseMemoryLimit {
     }
 
     /// Writes these where the container stands; the request only where it goes with the limit.
-    fn operations(&self, limit: &Value, request: &Value) -> Vec<Value> {
+    fn limits_of(&self, limit: &Value, request: &Value) -> Vec<Value> {
         let at = self.checkpoint.at;
         let operation = |word: &str, value: &Value| {
             let path = format!("/spec/template/spec/containers/{at}/resources/{word}/memory");
@@ -124,42 +123,6 @@ impl RaiseMemoryLimit {
     fn is_raised(&self, value: &Value) -> bool {
         let is_same = value["metadata"]["uid"].as_str() == Some(self.target().uid.as_str());
         is_same && to_hex(&template_hash(&value["spec"]["template"])) == self.checkpoint.raised
-    }
-
-    /// One try to put the old limit back; `None` where it is to be tried again.
-    async fn put_back(&self, client: &Client, object: &Object) -> Option<Compensation> {
-        let name = &object.name;
-        let value = match object.get(client).await {
-            Ok(Some(value)) => value,
-            Ok(None) => return Some(Compensation::Undone(vec![format!("{name} is gone")])),
-            Err(_) => {
-                tokio::time::sleep(PAUSE).await;
-                return None;
-            }
-        };
-        if value["metadata"]["uid"].as_str() != Some(self.target().uid.as_str()) {
-            return Some(Compensation::Failed(format!("{name} is another one by now, and is left alone")));
-        }
-        let from = quantity::binary(self.action.from_bytes);
-        if template_hash(&value["spec"]["template"])[..] == self.action.current_template_hash[..] {
-            return Some(Compensation::Undone(vec![format!("{name} has its limit of {from} again")]));
-        }
-        let ours = value["metadata"]["annotations"][patch::ANNOTATION] == json!(self.job_id.to_string());
-        if !ours || !self.is_raised(&value) {
-            let what = format!("{name} was changed by somebody else meanwhile, and is left as it is");
-            return Some(Compensation::Failed(what));
-        }
-        let operations = self.operations(&self.checkpoint.limit, &self.checkpoint.request);
-        match patch::apply(client, object, &Checked::of(&value), self.job_id, operations).await {
-            Ok(()) => Some(Compensation::Undone(vec![format!("put the limit of {name} back to {from}")])),
-            Err(ActError::Refused(_)) => None,
-            // Whether it was taken shows the next look.
-            Err(ActError::Uncertain(_)) => {
-                tokio::time::sleep(PAUSE).await;
-                None
-            }
-            Err(ActError::Failed(why)) => Some(Compensation::Failed(why)),
-        }
     }
 
     /// The pods that were made from the template with this hash, and are not on their way out.
@@ -286,6 +249,24 @@ impl Watched for RaiseMemoryLimit {
     }
 }
 
+impl Reversible for RaiseMemoryLimit {
+    fn before(&self) -> String {
+        format!("its limit of {}", quantity::binary(self.action.from_bytes))
+    }
+
+    fn is_back(&self, now: &Value) -> bool {
+        template_hash(&now["spec"]["template"])[..] == self.action.current_template_hash[..]
+    }
+
+    fn is_written(&self, now: &Value) -> bool {
+        self.is_raised(now)
+    }
+
+    fn operations(&self, _now: &Value) -> Vec<Value> {
+        self.limits_of(&self.checkpoint.limit, &self.checkpoint.request)
+    }
+}
+
 impl Remedy for RaiseMemoryLimit {
     async fn check(&mut self) -> Result<(), Refusal> {
         let client = kube::may_act(&self.shared).await?;
@@ -355,7 +336,7 @@ impl Remedy for RaiseMemoryLimit {
             window.still_open()?;
             tries += 1;
             let to = json!(quantity::binary(self.action.to_bytes));
-            let operations = self.operations(&to, &to);
+            let operations = self.limits_of(&to, &to);
             match patch::apply(&client, &object, &checked, self.job_id, operations).await {
                 Ok(()) => break,
                 // Nothing was changed. Is it still what was approved?
@@ -398,23 +379,7 @@ impl Remedy for RaiseMemoryLimit {
     }
 
     async fn compensate(&mut self) -> Compensation {
-        let object = match self.object() {
-            Ok(object) => object,
-            Err(refusal) => return Compensation::Failed(refusal.to_string()),
-        };
-        for _ in 0..TRIES {
-            let client = match kube::client(&self.shared) {
-                Ok(client) => client,
-                Err(why) => return Compensation::Failed(format!("the limit stays raised: {why}")),
-            };
-            if let Some(ended) = self.put_back(&client, &object).await {
-                return ended;
-            }
-        }
-        Compensation::Failed(format!(
-            "{TRIES} times {} was written to by somebody else, or the API server did not answer; its limit stays raised",
-            object.name
-        ))
+        put_back(&self.shared, self.job_id, self.object(), self).await
     }
 
     async fn clean_up(&mut self) -> Result<(), String> {

@@ -25,14 +25,13 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::kube;
 use super::kube::patch::{self, Checked, Object};
+use super::kube::put_back::{Reversible, put_back};
 use super::kube::stable::{Look, State, Watched, until_stable};
 use super::remedy::{ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition};
 use crate::watch::kube::request::RequestError;
 
-/// How often something is tried while somebody else writes to the workload, or the API server does not answer.
+/// How often the patch is tried while somebody else writes to the workload.
 const TRIES: u32 = 10;
-/// Between two tries where the API server did not answer.
-const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct ScaleWorkload {
     shared: Arc<Shared>,
@@ -69,7 +68,7 @@ impl ScaleWorkload {
 
     /// Sets how many pods of the workload, as it is now, there are to be. The marks that say what it had go with it, and away where it has
     /// that again.
-    fn operations(&self, replicas: u32, now: &Value) -> Vec<Value> {
+    fn replicas_of(&self, replicas: u32, now: &Value) -> Vec<Value> {
         let metadata = &now["metadata"];
         let label = format!("/metadata/labels/{}", SCALED_OUT.replace('/', "~1"));
         let annotation = format!("/metadata/annotations/{}", SCALED.replace('/', "~1"));
@@ -128,42 +127,6 @@ impl ScaleWorkload {
         }
         Look::new(seen, State::Reached(String::new()))
     }
-
-    /// One try to put the number of before back; `None` where it is to be tried again.
-    async fn put_back(&self, client: &Client, object: &Object) -> Option<Compensation> {
-        let name = &object.name;
-        let value = match object.get(client).await {
-            Ok(Some(value)) => value,
-            Ok(None) => return Some(Compensation::Undone(vec![format!("{name} is gone")])),
-            Err(_) => {
-                tokio::time::sleep(PAUSE).await;
-                return None;
-            }
-        };
-        if value["metadata"]["uid"].as_str() != Some(self.target().uid.as_str()) {
-            return Some(Compensation::Failed(format!("{name} is another one by now, and is left alone")));
-        }
-        let from = self.action.from_replicas;
-        if value["spec"]["replicas"].as_u64() == Some(from.into()) {
-            return Some(Compensation::Undone(vec![format!("{name} has {from} replicas again")]));
-        }
-        let ours = value["metadata"]["annotations"][patch::ANNOTATION] == json!(self.job_id.to_string());
-        if !ours || !self.is_scaled(&value) {
-            let what = format!("{name} was changed by somebody else meanwhile, and is left as it is");
-            return Some(Compensation::Failed(what));
-        }
-        let operations = self.operations(from, &value);
-        match patch::apply(client, object, &Checked::of(&value), self.job_id, operations).await {
-            Ok(()) => Some(Compensation::Undone(vec![format!("gave {name} its {from} replicas again")])),
-            Err(ActError::Refused(_)) => None,
-            // Whether it was taken shows the next look.
-            Err(ActError::Uncertain(_)) => {
-                tokio::time::sleep(PAUSE).await;
-                None
-            }
-            Err(ActError::Failed(why)) => Some(Compensation::Failed(why)),
-        }
-    }
 }
 
 fn unread(error: &RequestError) -> Refusal {
@@ -200,6 +163,24 @@ impl Watched for ScaleWorkload {
     }
 }
 
+impl Reversible for ScaleWorkload {
+    fn before(&self) -> String {
+        format!("its {} replicas", self.action.from_replicas)
+    }
+
+    fn is_back(&self, now: &Value) -> bool {
+        now["spec"]["replicas"].as_u64() == Some(self.action.from_replicas.into())
+    }
+
+    fn is_written(&self, now: &Value) -> bool {
+        self.is_scaled(now)
+    }
+
+    fn operations(&self, now: &Value) -> Vec<Value> {
+        self.replicas_of(self.action.from_replicas, now)
+    }
+}
+
 impl Remedy for ScaleWorkload {
     async fn check(&mut self) -> Result<(), Refusal> {
         let client = kube::may_act(&self.shared).await?;
@@ -225,7 +206,7 @@ impl Remedy for ScaleWorkload {
             now,
         })?;
         let Some(value) = value else { return Err(precondition("expected the workload, found it gone")) };
-        self.ready = Some((Checked::of(&value), self.operations(self.action.to_replicas, &value)));
+        self.ready = Some((Checked::of(&value), self.replicas_of(self.action.to_replicas, &value)));
         Ok(())
     }
 
@@ -290,23 +271,7 @@ impl Remedy for ScaleWorkload {
     }
 
     async fn compensate(&mut self) -> Compensation {
-        let object = match self.object() {
-            Ok(object) => object,
-            Err(refusal) => return Compensation::Failed(refusal.to_string()),
-        };
-        for _ in 0..TRIES {
-            let client = match kube::client(&self.shared) {
-                Ok(client) => client,
-                Err(why) => return Compensation::Failed(format!("it stays scaled: {why}")),
-            };
-            if let Some(ended) = self.put_back(&client, &object).await {
-                return ended;
-            }
-        }
-        Compensation::Failed(format!(
-            "{TRIES} times {} was written to by somebody else, or the API server did not answer; it stays scaled",
-            object.name
-        ))
+        put_back(&self.shared, self.job_id, self.object(), self).await
     }
 
     async fn clean_up(&mut self) -> Result<(), String> {

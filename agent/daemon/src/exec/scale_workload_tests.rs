@@ -165,7 +165,7 @@ async fn pods_that_never_become_ready_are_taken_back_and_some_that_do_are_not() 
         assert!(what[0].contains("its 2 replicas again"), "{what:?}");
         assert!(site.lock().unwrap().annotations[SCALED].is_null());
         let Compensation::Undone(again) = remedy.compensate().await else { panic!("once more") };
-        assert!(again[0].contains("has 2 replicas again"), "{again:?}");
+        assert!(again[0].contains("has its 2 replicas again"), "{again:?}");
         assert_eq!(site.lock().unwrap().writes, 2);
     }
 }

@@ -30,7 +30,6 @@ const FRESH: SignedDuration = SignedDuration::from_mins(3);
 #[serde(default)]
 pub struct SlimScaled {
     metadata: SlimMeta,
-    #[serde(rename = "spec")]
     spec: Spec,
     status: Status,
     #[serde(skip)]
@@ -139,6 +138,12 @@ impl SlimScaled {
         let by_labels = self.spec.selector.match_expressions.as_ref().is_none_or(Vec::is_empty);
         let labels = &self.spec.selector.match_labels;
         (by_labels && labels.as_object().is_some_and(|labels| !labels.is_empty())).then_some(labels)
+    }
+
+    /// How many of its pods are ready, as its controller says; `None` where that is not said of what is specified now.
+    pub fn ready_now(&self) -> Option<u32> {
+        let is_of_now = self.status.observed_generation >= self.metadata.generation;
+        is_of_now.then(|| count(self.status.ready_replicas))
     }
 
     /// Has its controller seen what is specified now, and brought it out?

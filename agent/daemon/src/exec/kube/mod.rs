@@ -4,6 +4,7 @@
 pub(super) mod evict;
 pub(super) mod patch;
 pub(super) mod pushed_out;
+pub(super) mod put_back;
 pub(super) mod stable;
 pub(super) mod undisturbed;
 

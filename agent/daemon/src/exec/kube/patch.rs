@@ -60,6 +60,11 @@ impl Object {
         })
     }
 
+    /// Is this the object that was planned on, and not another one of its name?
+    pub(in super::super) fn is(&self, now: &Value) -> bool {
+        now["metadata"]["uid"].as_str() == Some(self.uid.as_str())
+    }
+
     /// The object as it is now; `None` when there is none of that name.
     pub(in super::super) async fn get(&self, client: &Client) -> Result<Option<Value>, RequestError> {
         request::get_optional(client, &self.path).await

@@ -116,13 +116,14 @@ fn ended(
     .collect()
 }
 
-/// Every workload that asks for it, or that Nimbus scaled out.
+/// Every workload that asks for it, or that Nimbus scaled out, from the API server's memory and not from its database, which would read all
+/// workloads of the cluster for it. From there a limit is not heeded.
 async fn asking(client: &Client) -> Asking {
     let mut found = Asking { is_whole: true, ..Asking::default() };
     for (kind, resource) in KINDS {
         for label in LABELS {
             let path = format!(
-                "/apis/apps/v1/{resource}?labelSelector={}&limit={MOST_WORKLOADS}",
+                "/apis/apps/v1/{resource}?labelSelector={}&limit={MOST_WORKLOADS}&resourceVersion=0",
                 request::escaped(label)
             );
             let list: Value = match request::get(client, &path).await {
@@ -135,13 +136,15 @@ async fn asking(client: &Client) -> Asking {
                     continue;
                 }
             };
-            if list["metadata"]["continue"].as_str().is_some_and(|more| !more.is_empty()) {
+            let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let is_cut = list["metadata"]["continue"].as_str().is_some_and(|more| !more.is_empty());
+            if is_cut || items.len() > MOST_WORKLOADS {
                 found.is_whole = false;
                 found.problem.get_or_insert(format!(
                     "expected at most {MOST_WORKLOADS} {resource} with the label {label}, found more: whether the others are busy is unknown"
                 ));
             }
-            for object in list["items"].as_array().into_iter().flatten() {
+            for object in items.iter().take(MOST_WORKLOADS) {
                 if let Some(uid) = object["metadata"]["uid"].as_str() {
                     found.all.insert(uid.to_owned(), (kind, object.clone()));
                 }

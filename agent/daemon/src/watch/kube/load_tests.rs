@@ -147,6 +147,17 @@ async fn what_cannot_be_read_is_a_problem_and_told_as_not_measured() {
     );
     let (_, problem) = seen(Site { more: true, ..site() }).await;
     assert!(problem.contains("at most 50 deployments"), "{problem}");
+    // From its memory the API server gives all of them.
+    let many = (0..60).map(|n| {
+        let mut one = web(&json!({ "matchLabels": { "app": "web" } }));
+        one["metadata"]["uid"] = json!(format!("d{n}"));
+        one
+    });
+    let (looks, _items) = looks(&Arc::new(Mutex::new(Site { deployments: many.collect(), ..site() }))).await;
+    let mut told = BTreeMap::new();
+    looks.look(&mut told).await;
+    assert_eq!(told.len(), 50);
+    assert!(looks.status.status().problems[0].contains("at most 50 deployments"));
 }
 
 /// What was given to it goes back later also where it asks for nothing any more.
