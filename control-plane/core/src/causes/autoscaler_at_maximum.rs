@@ -182,7 +182,7 @@ fn evidence(it: &HorizontalPodAutoscaler) -> String {
 }
 
 /// What speaks against more replicas, for a person; `None` where nothing does that is told.
-pub(crate) fn against(it: &HorizontalPodAutoscaler, inventory: &Inventory) -> Option<String> {
+fn against(it: &HorizontalPodAutoscaler, inventory: &Inventory) -> Option<String> {
     unschedulable(it, inventory).or_else(|| unwell(it, inventory))
 }
 

@@ -3,8 +3,8 @@
 
 use nimbus_protocol::{ObjectKind, v1};
 
-use super::{ActionRules, Authority, Location, Violations, require};
-use crate::model::{ActionKind, JobState, Plan};
+use super::{ActionRules, Authority, Location, Violations, earlier, require};
+use crate::model::{ActionKind, Plan};
 use crate::snapshot::Snapshot;
 use crate::world::{Inventory, PersistentVolumeClaim};
 
@@ -75,22 +75,7 @@ impl ActionRules for v1::ExpandVolume {
         });
         require(found, 3, full, || format!("no figure of now shows the volume of {name} to be nearly full"));
         let uid = self.claim.as_ref().map_or("", |claim| claim.uid.as_str());
-        let took_effect =
-            snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|job| &job.doc).filter(|job| {
-                job.action == ActionKind::ExpandVolume
-                    && job.object.uid() == uid
-                    && (job.applied_at.is_some()
-                        || matches!(
-                            job.state,
-                            JobState::Succeeded | JobState::Unknown | JobState::Compensated
-                        ))
-            });
-        let ago = took_effect.map(|job| {
-            let at = job.applied_at.or(job.finished_at).unwrap_or(job.created_at);
-            snapshot.now.as_second() - at.as_second()
-        });
-        // What is dated more than an hour ahead was dated by a clock that jumped.
-        let ago: Vec<i64> = ago.filter(|ago| *ago < WEEK_S && *ago > -3_600).collect();
+        let ago = earlier::ago(snapshot, ActionKind::ExpandVolume, uid, WEEK_S);
         require(found, 5, ago.len() < 2, || {
             format!("the volume of {name} was expanded {} times within a week", ago.len())
         });

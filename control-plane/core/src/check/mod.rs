@@ -10,6 +10,7 @@
 mod accept_baseline;
 mod calendar;
 mod consent;
+mod earlier;
 mod expand_volume;
 mod file;
 mod lasting;

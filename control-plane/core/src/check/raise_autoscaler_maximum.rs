@@ -4,8 +4,8 @@
 
 use nimbus_protocol::{ObjectKind, v1};
 
-use super::{ActionRules, Authority, Location, Violations, require, room};
-use crate::model::{ActionKind, JobState, Plan};
+use super::{ActionRules, Authority, Location, Violations, earlier, require, room};
+use crate::model::{ActionKind, Plan};
 use crate::snapshot::Snapshot;
 use crate::world::{HorizontalPodAutoscaler, Inventory, Pod};
 
@@ -86,27 +86,7 @@ impl ActionRules for v1::RaiseAutoscalerMaximum {
         require(found, 3, inventory.is_some_and(|all| is_out(self, all)), || {
             format!("{} {} is bringing out a revision, or is paused", self.target_kind, self.target_name)
         });
-        let ago: Vec<i64> = snapshot
-            .jobs
-            .iter()
-            .chain(snapshot.unstored_jobs)
-            .map(|job| &job.doc)
-            .filter(|job| {
-                job.action == ActionKind::RaiseAutoscalerMaximum
-                    && job.object.uid() == target.uid
-                    && (job.applied_at.is_some()
-                        || matches!(
-                            job.state,
-                            JobState::Succeeded | JobState::Unknown | JobState::Compensated
-                        ))
-            })
-            .map(|job| {
-                let at = job.applied_at.or(job.finished_at).unwrap_or(job.created_at);
-                snapshot.now.as_second() - at.as_second()
-            })
-            // What is dated more than an hour ahead was dated by a clock that jumped.
-            .filter(|ago| *ago < DAY_S && *ago > -3_600)
-            .collect();
+        let ago = earlier::ago(snapshot, ActionKind::RaiseAutoscalerMaximum, &target.uid, DAY_S);
         require(found, 5, ago.len() < 3, || {
             format!("the maximum of {name} was raised {} times within a day", ago.len())
         });

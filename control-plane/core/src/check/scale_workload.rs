@@ -4,8 +4,8 @@
 
 use nimbus_protocol::{ObjectKind, v1};
 
-use super::{ActionRules, Authority, Location, Violations, require, room};
-use crate::model::{ActionKind, JobState, Plan};
+use super::{ActionRules, Authority, Location, Violations, earlier, require, room};
+use crate::model::{ActionKind, Plan};
 use crate::snapshot::Snapshot;
 use crate::world::{Inventory, Pod, WorkloadLoad};
 
@@ -119,27 +119,7 @@ impl ActionRules for v1::ScaleWorkload {
             });
             room::nobody_else_adds(found, plan, snapshot);
         }
-        let ago: Vec<i64> = snapshot
-            .jobs
-            .iter()
-            .chain(snapshot.unstored_jobs)
-            .map(|job| &job.doc)
-            .filter(|job| {
-                job.action == ActionKind::ScaleWorkload
-                    && job.object.uid() == target.uid
-                    && (job.applied_at.is_some()
-                        || matches!(
-                            job.state,
-                            JobState::Succeeded | JobState::Unknown | JobState::Compensated
-                        ))
-            })
-            .map(|job| {
-                let at = job.applied_at.or(job.finished_at).unwrap_or(job.created_at);
-                snapshot.now.as_second() - at.as_second()
-            })
-            // What is dated more than an hour ahead was dated by a clock that jumped.
-            .filter(|ago| *ago < DAY_S && *ago > -3_600)
-            .collect();
+        let ago = earlier::ago(snapshot, ActionKind::ScaleWorkload, &target.uid, DAY_S);
         require(found, 5, !is_out || ago.len() < 12, || {
             format!("{name} was scaled {} times within a day", ago.len())
         });

@@ -8,7 +8,7 @@ use super::closed;
 use super::others::{Says, Told};
 use super::volumes::Volumes;
 use crate::settings::Settings;
-use crate::world::{Inventory, Node, Placement, Pod};
+use crate::world::{Inventory, Node, NodeFacts, Placement, Pod};
 
 /// The label of one node alone.
 const HOST: &str = "kubernetes.io/hostname";
@@ -62,24 +62,18 @@ pub(crate) fn room_for(pod: &Pod, inventory: &Inventory, settings: &Settings, no
     for node in inventory.nodes.values() {
         let name = &node.meta.name;
         match on(node, placement, inventory, settings, now) {
-            On::No(why) => full.push(format!("{name} {why}")),
+            On::No(why) => full.push(why),
             On::NotKnown(why) => doubt = Some(why),
             // The one that is there keeps its own node from another of its sort.
-            On::For(_) if !placement.keeps_away.is_empty() && *name == pod.node => {
+            On::For(..) if !placement.keeps_away.is_empty() && *name == pod.node => {
                 full.push(format!("{name} has one of them"));
             }
-            On::For(more) => {
-                let says = node
-                    .facts
-                    .as_ref()
-                    .map_or(Says::Yes, |facts| volumes.says(node, facts).and(beside.say(facts)));
-                match says {
-                    Says::Yes if placement.keeps_away.is_empty() => fits = fits.saturating_add(more),
-                    Says::Yes => fits = fits.saturating_add(1),
-                    Says::No(why) => full.push(format!("{name}: {why}")),
-                    Says::NotKnown(why) => doubt = Some(format!("{name}: {why}")),
-                }
-            }
+            On::For(more, facts) => match volumes.says(node, facts).and(beside.say(facts)) {
+                Says::Yes if placement.keeps_away.is_empty() => fits = fits.saturating_add(more),
+                Says::Yes => fits = fits.saturating_add(1),
+                Says::No(why) => full.push(format!("{name}: {why}")),
+                Says::NotKnown(why) => doubt = Some(format!("{name}: {why}")),
+            },
         }
     }
     let more = full.len().saturating_sub(MOST);
@@ -89,16 +83,26 @@ pub(crate) fn room_for(pod: &Pod, inventory: &Inventory, settings: &Settings, no
 }
 
 /// What a node has left for pods of a sort, apart from what volumes and other pods say.
-enum On {
+pub(crate) enum On<'a> {
+    /// It takes none; why, with its name.
     No(String),
+    /// Why it is not known, with its name.
     NotKnown(String),
-    For(u64),
+    /// It has room for so many; and what is told of it.
+    For(u64, &'a NodeFacts),
 }
 
-fn on(node: &Node, placement: &Placement, inventory: &Inventory, settings: &Settings, now: Timestamp) -> On {
+/// What this node has left for pods that ask for this.
+pub(crate) fn on<'a>(
+    node: &'a Node,
+    placement: &Placement,
+    inventory: &Inventory,
+    settings: &Settings,
+    now: Timestamp,
+) -> On<'a> {
     let name = &node.meta.name;
     if let Some(why) = closed(node, settings, now) {
-        return On::No(why);
+        return On::No(format!("{name} {why}"));
     }
     let Some(facts) = &node.facts else {
         return On::NotKnown(format!("its agent does not say what {name} offers"));
@@ -109,7 +113,7 @@ fn on(node: &Node, placement: &Placement, inventory: &Inventory, settings: &Sett
         ));
     }
     if let Some(why) = placement.refused_by(node, facts) {
-        return On::No(why);
+        return On::No(format!("{name}: {why}"));
     }
     let used = inventory.used_on(name);
     if used.not_known > 0 {
@@ -121,13 +125,11 @@ fn on(node: &Node, placement: &Placement, inventory: &Inventory, settings: &Sett
         ("pods", facts.pods - used.pods, 1),
     ];
     // Nothing asked for fits also where nothing is left of it.
-    let each = left
-        .into_iter()
-        .filter(|(_, _, asked)| *asked > 0)
-        .map(|(what, free, asked)| (free.max(0) / asked, what));
-    match each.min() {
-        Some((0, what)) => On::No(format!("has not enough {what} free")),
-        Some((more, _)) => On::For(u64::try_from(more).unwrap_or(0)),
-        None => On::For(0),
+    let asked = || left.iter().filter(|(_, _, asked)| *asked > 0);
+    if let Some((what, ..)) = asked().find(|(_, free, asked)| free < asked) {
+        return On::No(format!("{name} has not enough {what} free"));
     }
+    // A pod is asked for in any case.
+    let more = asked().map(|(_, free, asked)| free / asked).min().unwrap_or(0);
+    On::For(u64::try_from(more).unwrap_or(0), facts)
 }

@@ -7,6 +7,7 @@
 //! independent checker is in `check`. All remedies are named in [`of`].
 
 mod accept_baseline;
+mod earlier;
 mod expand_volume;
 mod more_pods;
 mod raise_autoscaler_maximum;

@@ -5,20 +5,20 @@ use jiff::SignedDuration;
 use nimbus_protocol::action::MORE_REPLICAS;
 
 use super::Answer;
-use crate::model::{Incident, IncidentKind, Job, JobState, ObjectRef, Workload};
-use crate::settings::later;
+use super::earlier::Pause;
+use crate::model::{Incident, IncidentKind, Job, ObjectRef, Workload};
 use crate::snapshot::Snapshot;
 use crate::world::Inventory;
 
 /// What a day ago was is forgotten.
 pub(super) const A_DAY: SignedDuration = SignedDuration::from_hours(24);
-/// No clocks of one site are so far apart.
-const APART: SignedDuration = SignedDuration::from_hours(1);
-/// For so long nobody is asked again where there was no quota or no leave; twice as long after each time more within a day,
-/// [`LONGEST`] at most.
-const NOT_LET: SignedDuration = SignedDuration::from_hours(1);
-/// See [`NOT_LET`].
-const LONGEST: SignedDuration = SignedDuration::from_hours(8);
+/// Where there was no quota or no leave for more.
+const NOT_LET: Pause = Pause {
+    words: MORE_REPLICAS,
+    within: A_DAY,
+    first: SignedDuration::from_hours(1),
+    longest: SignedDuration::from_hours(8),
+};
 
 /// Why it is not the time: its controller brings something out, or it is paused; `None` where all is out and available.
 pub(super) fn moves(workload: &Workload, inventory: &Inventory) -> Option<String> {
@@ -77,43 +77,16 @@ pub(super) fn in_trouble<'s>(
     })
 }
 
-/// Was this lately? What is dated far ahead was dated by a clock that has jumped since, and says nothing of when it was.
-pub(super) fn lately(at: jiff::Timestamp, within: SignedDuration, now: jiff::Timestamp) -> bool {
-    let ago = now.duration_since(at);
-    ago < within && ago > -APART
-}
-
 /// An agent found no quota or no leave for more lately: to each time within a day belongs a longer wait.
 pub(super) fn not_let<'a>(
     name: &ObjectRef,
     jobs: impl Iterator<Item = &'a Job>,
     now: jiff::Timestamp,
 ) -> Result<(), Answer> {
-    let refused: Vec<&Job> = jobs
-        .filter(|job| job.state == JobState::Refused && job.reason.contains(MORE_REPLICAS))
-        .filter(|job| job.finished_at.is_some_and(|at| lately(at, A_DAY, now)))
-        .collect();
-    let Some(last) = refused.iter().max_by_key(|job| job.finished_at) else { return Ok(()) };
-    let times = i32::try_from(refused.len().min(6)).unwrap_or(6);
-    let wait = (NOT_LET * (1 << (times - 1))).min(LONGEST);
-    let from = later(last.finished_at.unwrap_or(last.created_at), wait);
-    if from <= now {
-        return Ok(());
-    }
+    let Some((last, from)) = NOT_LET.after(jobs, now) else { return Ok(()) };
     let how = if last.reason.contains("ResourceQuota") { "make room there" } else { "see to that" };
     Err(Answer::Recommend(format!(
         "{name} wants more pods than may be made ({}): {how}; tried again from {from:.0} on",
         last.reason
     )))
-}
-
-/// When a job changed something, as far as is known; `None` for one that changed nothing.
-pub(super) fn changed_at(job: &Job) -> Option<jiff::Timestamp> {
-    match job.state {
-        JobState::Succeeded | JobState::Unknown | JobState::Compensated => {
-            Some(job.applied_at.or(job.finished_at).unwrap_or(job.created_at))
-        }
-        JobState::Failed | JobState::Expired | JobState::Running => job.applied_at,
-        JobState::Pending | JobState::Dispatched | JobState::Refused => None,
-    }
 }

@@ -5,8 +5,9 @@ use nimbus_protocol::action::NOT_LET_GROW;
 use nimbus_protocol::{ObjectKind, quantity};
 
 use super::super::Answer;
+use super::super::earlier::{self, Pause};
 use crate::causes::{Short, short};
-use crate::model::{ActionKind, Incident, Job, JobState, ObjectRef};
+use crate::model::{ActionKind, Incident, Job, ObjectRef};
 use crate::settings::later;
 use crate::settings::volumes::Volumes;
 use crate::snapshot::Snapshot;
@@ -21,13 +22,15 @@ const LEAST_OF_IT: u128 = 700;
 /// And so much at most, as drivers round.
 const MOST_OF_IT: u128 = 1_050;
 
-/// What has been so for longer is no passing state; and no clocks of one site are so far apart.
+/// What has been so for longer is no passing state.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
-/// For so long nobody is asked again where the API server said no once; twice as long after each time more, [`LONGEST`] at most. A quota
-/// may be raised meanwhile.
-const NOT_LET: SignedDuration = SignedDuration::from_hours(1);
-/// See [`NOT_LET`].
-const LONGEST: SignedDuration = SignedDuration::from_hours(24);
+/// Where the API server said no. A quota may be raised meanwhile.
+const NOT_LET: Pause = Pause {
+    words: NOT_LET_GROW,
+    within: A_WEEK,
+    first: SignedDuration::from_hours(1),
+    longest: SignedDuration::from_hours(24),
+};
 /// What a person can do in any case.
 const BY_HAND: &str = "remove what its pod can do without, or move it to a larger claim";
 
@@ -196,12 +199,12 @@ fn tried(
             && job.object.uid() == claim.meta.uid
     };
     not_let(&name, s.all_jobs().filter(of_it), s.now)?;
-    // What is dated far ahead was dated by a clock that has jumped since, and says nothing of when it was.
-    let counts = |at: &Timestamp| {
-        let ago = s.now.duration_since(*at);
-        ago < A_WEEK && ago > -PATIENCE
-    };
-    let grown: Vec<_> = s.all_jobs().filter(of_it).filter_map(grown_at).filter(counts).collect();
+    let grown: Vec<_> = s
+        .all_jobs()
+        .filter(of_it)
+        .filter_map(earlier::changed_at)
+        .filter(|at| earlier::lately(*at, A_WEEK, s.now))
+        .collect();
     let last = grown.iter().max().copied();
     if let Some(at) = last.filter(|at| *at >= measured_at) {
         return Err(Answer::Wait(format!(
@@ -227,22 +230,7 @@ fn tried(
 
 /// The API server said no lately: to each time of one after the other belongs a longer wait.
 fn not_let<'a>(name: &ObjectRef, jobs: impl Iterator<Item = &'a Job>, now: Timestamp) -> Result<(), Answer> {
-    let refused = |job: &&Job| job.state == JobState::Refused && job.reason.contains(NOT_LET_GROW);
-    // What is dated ahead was dated by a clock that has jumped since, and says nothing of when it was.
-    let lately = |job: &&Job| {
-        job.finished_at.is_some_and(|at| {
-            let ago = now.duration_since(at);
-            ago < A_WEEK && ago > -PATIENCE
-        })
-    };
-    let refused: Vec<&Job> = jobs.filter(refused).filter(lately).collect();
-    let Some(last) = refused.iter().max_by_key(|job| job.finished_at) else { return Ok(()) };
-    let times = i32::try_from(refused.len().min(6)).unwrap_or(6);
-    let wait = (NOT_LET * (1 << (times - 1))).min(LONGEST);
-    let from = later(last.finished_at.unwrap_or(last.created_at), wait);
-    if from <= now {
-        return Ok(());
-    }
+    let Some((last, from)) = NOT_LET.after(jobs, now) else { return Ok(()) };
     let how = if last.reason.contains("cannot patch resource") {
         "the agent lacks the right to patch claims there (the chart gives it with expand_volume in acting.actions)"
     } else {
@@ -253,15 +241,4 @@ fn not_let<'a>(name: &ObjectRef, jobs: impl Iterator<Item = &'a Job>, now: Times
          {from:.0} on",
         last.reason
     )))
-}
-
-/// When a job let the claim grow, as far as is known; `None` for one that changed nothing.
-fn grown_at(job: &Job) -> Option<Timestamp> {
-    match job.state {
-        JobState::Succeeded | JobState::Unknown | JobState::Compensated => {
-            Some(job.applied_at.or(job.finished_at).unwrap_or(job.created_at))
-        }
-        JobState::Failed | JobState::Expired | JobState::Running => job.applied_at,
-        JobState::Pending | JobState::Dispatched | JobState::Refused => None,
-    }
 }

@@ -1,6 +1,6 @@
 //! When the maximum of an autoscaler is not raised, and what is said instead.
 
-use super::super::{Answer, more_pods};
+use super::super::{Answer, earlier, more_pods};
 use super::Allowed;
 use crate::causes::autoscaler_at_maximum::{pods_of_target, raise_by_hand, unschedulable, unwell};
 use crate::fit::room::room_for;
@@ -166,8 +166,8 @@ fn tried(incident: &Incident, it: &HorizontalPodAutoscaler, s: &Snapshot<'_>) ->
     let raised: Vec<(&Job, jiff::Timestamp)> = s
         .all_jobs()
         .filter(of_it)
-        .filter_map(|job| Some((job, more_pods::changed_at(job)?)))
-        .filter(|(_, at)| more_pods::lately(*at, more_pods::A_DAY, s.now))
+        .filter_map(|job| Some((job, earlier::changed_at(job)?)))
+        .filter(|(_, at)| earlier::lately(*at, more_pods::A_DAY, s.now))
         .collect();
     let last = raised.iter().max_by_key(|(_, at)| *at);
     if let Some((last, at)) = last.filter(|(last, _)| last.state == JobState::Compensated) {

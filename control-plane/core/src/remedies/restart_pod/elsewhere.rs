@@ -4,12 +4,12 @@
 //! What cannot be judged is not known, and is never promised. Where a node is to be held, less is judged than where the plan
 //! only says where the pod could go: what the checker and the agent judge again, and no more.
 
-use nimbus_protocol::kind::{MOST_NEIGHBOURS, MOST_OF_A_NODE};
+use nimbus_protocol::kind::MOST_NEIGHBOURS;
 
 use crate::fit::apart::Apart;
 use crate::fit::beside::Beside;
-use crate::fit::closed;
 use crate::fit::others::{Says, Told};
+use crate::fit::room::{On, on};
 use crate::fit::volumes::Volumes;
 use crate::settings::millis;
 use crate::snapshot::Snapshot;
@@ -83,39 +83,17 @@ fn among(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>, purpose: Purpose) -
             no.push(format!("{name} is of the control plane"));
             continue;
         }
-        if let Some(why) = closed(node, s.settings, s.now) {
-            no.push(format!("{name} {why}"));
-            continue;
-        }
-        let Some(facts) = &node.facts else {
-            unknown = Some(format!("its agent does not say what {name} offers"));
-            continue;
+        let facts = match on(node, placement, inventory, s.settings, s.now) {
+            On::For(_, facts) => facts,
+            On::No(why) => {
+                no.push(why);
+                continue;
+            }
+            On::NotKnown(why) => {
+                unknown = Some(why);
+                continue;
+            }
         };
-        if facts.labels.len().max(facts.taints.len()) >= MOST_OF_A_NODE {
-            unknown = Some(format!(
-                "{name} may have more labels or taints than the {MOST_OF_A_NODE} that are told"
-            ));
-            continue;
-        }
-        if let Some(why) = placement.refused_by(node, facts) {
-            no.push(format!("{name}: {why}"));
-            continue;
-        }
-        let used = inventory.used_on(name);
-        if used.not_known > 0 {
-            unknown = Some(format!("its agent does not say what the pods on {name} ask for"));
-            continue;
-        }
-        let short = [
-            ("cpu", facts.cpu_milli - used.cpu_milli, placement.cpu_milli),
-            ("memory", facts.memory_bytes - used.memory_bytes, placement.memory_bytes),
-            ("pods", facts.pods - used.pods, 1),
-        ];
-        // Nothing asked for fits also where nothing is left of it.
-        if let Some((what, ..)) = short.iter().find(|(_, free, asked)| *asked > 0 && free < asked) {
-            no.push(format!("{name} has not enough {what} free"));
-            continue;
-        }
         match judged.say(node, facts) {
             Says::Yes => {
                 fits = Some(name.clone());

@@ -70,7 +70,7 @@ impl Remedy for ScaleWorkload {
             return Answer::Wait(format!("nobody tells how busy {} is", incident.object));
         };
         let (planned, denied) = (planned(incident, load, s), denied(incident, load, s));
-        let of = Of { incident, load, workload: &workload, inventory, planned };
+        let of = Looked { incident, load, workload: &workload, inventory, planned };
         if let Some(to) = denied {
             // The same is what would be planned again, however busy it is now, so that nobody is asked again for it.
             return Answer::Act(Box::new(draft(&of, &Step::kept(load, to), to)));
@@ -111,7 +111,7 @@ impl Remedy for ScaleWorkload {
 }
 
 /// What is looked at.
-struct Of<'a> {
+struct Looked<'a> {
     incident: &'a Incident,
     load: &'a WorkloadLoad,
     workload: &'a Workload,
@@ -181,7 +181,7 @@ fn scales(plan: &Plan, load: &WorkloadLoad) -> Option<u32> {
 }
 
 /// The step as rules let it be: where they bound how many it may have, as many as they allow.
-fn within_rules(of: &Of<'_>, step: &Step, s: &Snapshot<'_>) -> Answer {
+fn within_rules(of: &Looked<'_>, step: &Step, s: &Snapshot<'_>) -> Answer {
     let wanted = draft(of, step, step.to);
     let allowed = |draft: &Draft| {
         !matches!(verdict(&draft.intended(), Consent::Rule, of.incident, s), Verdict::Leave(_))
@@ -195,7 +195,7 @@ fn within_rules(of: &Of<'_>, step: &Step, s: &Snapshot<'_>) -> Answer {
     Answer::Act(Box::new(fewer.unwrap_or(wanted)))
 }
 
-fn draft(of: &Of<'_>, step: &Step, to: u32) -> Draft {
+fn draft(of: &Looked<'_>, step: &Step, to: u32) -> Draft {
     let (load, from) = (of.load, step.from);
     let name = format!("{}/{}", load.meta.namespace, load.meta.name);
     let resource = load.kind.to_lowercase();

@@ -1,7 +1,7 @@
 //! When a workload is not scaled, and what is said instead.
 
-use super::super::{Answer, more_pods};
-use super::{Of, Step};
+use super::super::{Answer, earlier, more_pods};
+use super::{Looked, Step};
 use crate::causes::load_high::shown;
 use crate::fit::room::room_for;
 use crate::model::{ActionKind, Job, JobState};
@@ -13,7 +13,7 @@ use crate::world::Pod;
 const MOST_A_DAY: usize = 12;
 
 /// The step outwards, where nothing speaks against it; otherwise the answer to give.
-pub(super) fn out(of: &Of<'_>, s: &Snapshot<'_>) -> Result<Step, Answer> {
+pub(super) fn out(of: &Looked<'_>, s: &Snapshot<'_>) -> Result<Step, Answer> {
     let (load, settings, name) = (of.load, &s.settings.load, &of.incident.object);
     let by_hand = |why: &str| Answer::Recommend(format!("{name} is busy, and {why}"));
     let Some(scale_to) = load.scale_to else {
@@ -82,7 +82,7 @@ pub(super) fn out(of: &Of<'_>, s: &Snapshot<'_>) -> Result<Step, Answer> {
 }
 
 /// The step inwards, where nothing speaks against it; otherwise the answer to give.
-pub(super) fn inwards(of: &Of<'_>, s: &Snapshot<'_>) -> Result<Step, Answer> {
+pub(super) fn inwards(of: &Looked<'_>, s: &Snapshot<'_>) -> Result<Step, Answer> {
     let (load, settings, name) = (of.load, &s.settings.load, &of.incident.object);
     let Some(base) = load.scaled_out_from() else {
         return Err(Answer::Wait(format!(
@@ -113,7 +113,7 @@ pub(super) fn inwards(of: &Of<'_>, s: &Snapshot<'_>) -> Result<Step, Answer> {
 }
 
 /// Who else decides how many pods it has, or what they ask for.
-fn somebody_elses(of: &Of<'_>) -> Result<(), String> {
+fn somebody_elses(of: &Looked<'_>) -> Result<(), String> {
     let load = of.load;
     if !load.manager.is_empty() {
         let who = crate::world::manager_name(&load.manager);
@@ -140,7 +140,7 @@ fn somebody_elses(of: &Of<'_>) -> Result<(), String> {
 }
 
 /// Is all of it out, ready, and without another trouble?
-fn is_well(of: &Of<'_>, s: &Snapshot<'_>) -> Result<(), Answer> {
+fn is_well(of: &Looked<'_>, s: &Snapshot<'_>) -> Result<(), Answer> {
     // A pod that is not ready for a moment takes nothing back that was asked for; nothing is begun in such a moment.
     if of.planned.is_none() {
         if !of.load.settled || of.load.ready < of.load.replicas {
@@ -160,7 +160,7 @@ fn is_well(of: &Of<'_>, s: &Snapshot<'_>) -> Result<(), Answer> {
 }
 
 /// Its newest pod, which is made from the template of now.
-fn newest<'a>(of: &Of<'a>) -> Option<&'a Pod> {
+fn newest<'a>(of: &Looked<'a>) -> Option<&'a Pod> {
     let its = of
         .inventory
         .pods_of_namespace(&of.load.meta.namespace)
@@ -169,14 +169,14 @@ fn newest<'a>(of: &Of<'a>) -> Option<&'a Pod> {
 }
 
 /// The jobs that scaled it within a day, and when.
-fn scaled<'s>(of: &Of<'_>, s: &Snapshot<'s>) -> Vec<(&'s Job, jiff::Timestamp)> {
+fn scaled<'s>(of: &Looked<'_>, s: &Snapshot<'s>) -> Vec<(&'s Job, jiff::Timestamp)> {
     its_jobs(of, s)
-        .filter_map(|job| Some((job, more_pods::changed_at(job)?)))
-        .filter(|(_, at)| more_pods::lately(*at, more_pods::A_DAY, s.now))
+        .filter_map(|job| Some((job, earlier::changed_at(job)?)))
+        .filter(|(_, at)| earlier::lately(*at, more_pods::A_DAY, s.now))
         .collect()
 }
 
-fn its_jobs<'s>(of: &Of<'_>, s: &Snapshot<'s>) -> impl Iterator<Item = &'s Job> + use<'s> {
+fn its_jobs<'s>(of: &Looked<'_>, s: &Snapshot<'s>) -> impl Iterator<Item = &'s Job> + use<'s> {
     let (scope, uid) = (of.incident.scope.clone(), of.load.meta.uid.clone());
     s.all_jobs().filter(move |job| {
         job.action == ActionKind::ScaleWorkload && job.scope == scope && job.object.uid() == uid
@@ -184,7 +184,7 @@ fn its_jobs<'s>(of: &Of<'_>, s: &Snapshot<'s>) -> impl Iterator<Item = &'s Job> 
 }
 
 /// Was it scaled a moment ago?
-fn cool(of: &Of<'_>, s: &Snapshot<'_>) -> Result<(), Answer> {
+fn cool(of: &Looked<'_>, s: &Snapshot<'_>) -> Result<(), Answer> {
     let from = scaled(of, s).iter().map(|(_, at)| later(*at, s.settings.load.cool_down())).max();
     match from.filter(|from| s.now < *from) {
         Some(from) => Err(Answer::Wait(format!(
@@ -196,7 +196,7 @@ fn cool(of: &Of<'_>, s: &Snapshot<'_>) -> Result<(), Answer> {
 }
 
 /// Was it scaled for this very incident within a day, and put back? What was tried the other way says nothing of this one.
-fn put_back(of: &Of<'_>, s: &Snapshot<'_>) -> Result<(), Answer> {
+fn put_back(of: &Looked<'_>, s: &Snapshot<'_>) -> Result<(), Answer> {
     let scaled = scaled(of, s);
     let its = scaled.iter().filter(|(job, _)| job.incident_id == of.incident.id);
     match its.max_by_key(|(_, at)| *at).filter(|(last, _)| last.state == JobState::Compensated) {
@@ -210,7 +210,7 @@ fn put_back(of: &Of<'_>, s: &Snapshot<'_>) -> Result<(), Answer> {
 }
 
 /// What was tried on this very workload before.
-fn tried(of: &Of<'_>, s: &Snapshot<'_>) -> Result<(), Answer> {
+fn tried(of: &Looked<'_>, s: &Snapshot<'_>) -> Result<(), Answer> {
     let name = &of.incident.object;
     more_pods::not_let(name, its_jobs(of, s), s.now)?;
     put_back(of, s)?;
