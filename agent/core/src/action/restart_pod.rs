@@ -90,6 +90,10 @@ impl AgentRules for v1::RestartPod {
     }
 }
 
+/// What a container's state says while the kubelet waits before it starts it again, and why.
+const WAITING: &str = "waiting";
+const BACKS_OFF: &str = "CrashLoopBackOff";
+
 /// The controller's kind; an older control plane says none, and knows ReplicaSets alone.
 fn controller_kind(action: &v1::RestartPod) -> &str {
     if action.owner_kind.is_empty() { "ReplicaSet" } else { &action.owner_kind }
@@ -104,11 +108,26 @@ pub fn controller_resource(action: &v1::RestartPod) -> Option<&'static str> {
     }
 }
 
+/// Would the pod be restarted if its container did not run, or had not just ended, at this very moment? Between two crashes a container
+/// runs for a while: whether it crashes again is seen a moment later.
+pub fn runs_between_crashes(action: &v1::RestartPod, pod: Option<&v1::Pod>) -> bool {
+    let Some(pod) = pod else { return false };
+    let mut waiting = pod.clone();
+    let Some(container) = waiting.containers.iter_mut().find(|c| c.name == action.container) else {
+        return false;
+    };
+    if container.state == WAITING {
+        return false;
+    }
+    (container.state, container.reason) = (WAITING.to_owned(), BACKS_OFF.to_owned());
+    action.preconditions(Some(&waiting)).is_ok()
+}
+
 fn still_crash_loops(action: &v1::RestartPod, pod: &v1::Pod) -> Result<(), Refusal> {
     let Some(container) = pod.containers.iter().find(|c| c.name == action.container) else {
         return Err(unexpected(format!("expected a container {:?}, found none", action.container)));
     };
-    if container.state != "waiting" || container.reason != "CrashLoopBackOff" {
+    if container.state != WAITING || container.reason != BACKS_OFF {
         return Err(unexpected(format!(
             "expected container {:?} waiting with CrashLoopBackOff, found {:?} {:?}",
             action.container, container.state, container.reason
@@ -178,6 +197,24 @@ mod tests {
         let (action, pod) = restart();
         assert_eq!(action.well_formed(), Ok(()));
         assert_eq!(action.preconditions(Some(&pod)), Ok(()));
+    }
+
+    #[test]
+    fn a_pod_that_runs_between_two_crashes_is_told_from_any_other_change() {
+        let (action, waits) = restart();
+        assert!(!runs_between_crashes(&action, Some(&waits)) && !runs_between_crashes(&action, None));
+        let of = |state: &str, change: fn(&mut v1::Pod)| {
+            let mut pod = waits.clone();
+            pod.containers[0].state = state.into();
+            pod.containers[0].reason = String::new();
+            change(&mut pod);
+            runs_between_crashes(&action, Some(&pod))
+        };
+        assert!(of("running", |_| {}) && of("terminated", |_| {}));
+        assert!(!of("waiting", |p| p.containers[0].reason = "ImagePullBackOff".into()));
+        assert!(!of("running", |p| p.node = "n2".into()), "it is elsewhere, too");
+        assert!(!of("running", |p| p.containers[0].restart_count = 2), "it was started anew");
+        assert!(!of("running", |p| p.containers.clear()));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use ::kube::Client;
 use nimbus_agent_core::Refusal;
 use nimbus_agent_core::action::AgentRules as _;
-use nimbus_agent_core::action::restart_pod::controller_resource;
+use nimbus_agent_core::action::restart_pod::{controller_resource, runs_between_crashes};
 use nimbus_agent_core::admit::AdmittedJob;
 use nimbus_agent_core::observe::kube::held;
 use nimbus_protocol::ids::JobId;
@@ -56,6 +56,12 @@ pub(super) struct RestartPod {
     /// Where the replacement was last seen.
     landed: Option<String>,
 }
+
+/// A container that runs as the job comes may do so between two crashes: for so long it is seen whether it crashes again, and after that
+/// the job is refused. The word of whoever approved it would else be lost to a moment's chance.
+const RUNS: Duration = Duration::from_secs(15);
+/// Between two looks at it.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// For how long a taint may stay beyond the two times in which it is used, seconds.
 const SLACK_S: i64 = 30;
@@ -263,12 +269,20 @@ fn crash_looping(pod: &v1::Pod) -> Option<String> {
 
 impl Remedy for RestartPod {
     async fn check(&mut self) -> Result<(), Refusal> {
-        let client = kube::may_act(&self.shared).await?;
-        let pods =
-            kube::pods_of(&client, self.resource(), &self.owner()).await.map_err(|error| unread(&error))?;
         let uid = self.target().uid;
-        let own = pods.iter().find(|pod| pod.meta.as_ref().is_some_and(|meta| meta.uid == uid));
-        self.action.preconditions(own)?;
+        let mut runs_for = Duration::ZERO;
+        let pods = loop {
+            let client = kube::may_act(&self.shared).await?;
+            let pods = kube::pods_of(&client, self.resource(), &self.owner()).await;
+            let pods = pods.map_err(|error| unread(&error))?;
+            let own = pods.iter().find(|pod| pod.meta.as_ref().is_some_and(|meta| meta.uid == uid));
+            if runs_for >= RUNS || !runs_between_crashes(&self.action, own) {
+                self.action.preconditions(own)?;
+                break pods;
+            }
+            tokio::time::sleep(LOOK).await;
+            runs_for += LOOK;
+        };
         self.checkpoint.known = pods.into_iter().filter_map(|pod| pod.meta).map(|meta| meta.uid).collect();
         self.checkpoint.held =
             (self.action.avoid_node && !self.action.node.is_empty()).then(|| self.action.node.clone());

@@ -19,6 +19,8 @@ enum Odd {
     Nothing,
     /// The container runs from this look on.
     Recovers(usize),
+    /// The container runs until this look at all pods, and crashes again.
+    CrashesAgainAt(usize),
     /// The Deployment is paused from this look on.
     PausedAt(usize),
     /// The dry run says no from this one on.
@@ -64,7 +66,10 @@ impl Cluster {
             "pods" if self.odd == Odd::Neighbour => {
                 json!({ "items": [pod("p", "a", false), apart("q", "b")] })
             }
-            "pods" => json!({ "items": [pod("p", "a", false)] }),
+            "pods" => {
+                let runs = matches!(self.odd, Odd::CrashesAgainAt(look) if !from(look));
+                json!({ "items": [pod("p", "a", runs)] })
+            }
             "pod" => pod("p", "a", matches!(self.odd, Odd::Recovers(first) if from(first))),
             "above" => json!({
                 "metadata": { "ownerReferences": [{ "kind": "Deployment", "name": "web" }] },
@@ -116,6 +121,12 @@ fn apart(uid: &str, node: &str) -> Value {
 
 /// Acts once, with its node held or not; what was done or refused, and what the API server was asked.
 async fn act(odd: Odd, avoid_node: bool) -> (Result<Vec<String>, String>, Vec<String>) {
+    let (mut restart, cluster, _dir) = restart(odd, avoid_node).await;
+    let acted = restart.act().await.map_err(|error| format!("{error:?}"));
+    (acted, cluster.asked())
+}
+
+async fn restart(odd: Odd, avoid_node: bool) -> (RestartPod, Arc<Cluster>, tempfile::TempDir) {
     let cluster = Arc::new(Cluster { odd, ..Cluster::default() });
     let server = Arc::clone(&cluster);
     let client = api(move |path, body| server.answer(&path, &body)).await;
@@ -136,8 +147,7 @@ async fn act(odd: Odd, avoid_node: bool) -> (Result<Vec<String>, String>, Vec<St
     };
     let mut restart = RestartPod::new(shared, &job, action);
     restart.checkpoint.held = avoid_node.then(|| "a".to_owned());
-    let acted = restart.act().await.map_err(|error| format!("{error:?}"));
-    (acted, cluster.asked())
+    (restart, cluster, dir)
 }
 
 fn at(asked: &[String], word: &str) -> Option<usize> {
@@ -183,4 +193,11 @@ async fn no_node_is_held_and_nothing_evicted_where_an_answer_is_no() {
 async fn a_container_that_runs_again_after_its_node_was_held_is_not_evicted() {
     let (acted, asked) = act(Odd::Recovers(2), true).await;
     assert!(acted.is_err() && at(&asked, "hold").is_some() && at(&asked, "evict").is_none(), "{asked:?}");
+}
+
+#[tokio::test]
+async fn whether_a_container_that_runs_crashes_again_is_awaited_before_the_job_is_refused() {
+    let (mut restart, cluster, _dir) = restart(Odd::CrashesAgainAt(3), false).await;
+    assert_eq!(restart.check().await.map_err(|refusal| refusal.reason), Ok(()));
+    assert_eq!(cluster.asked().iter().filter(|asked| *asked == "pods").count(), 3);
 }
