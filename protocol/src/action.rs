@@ -47,6 +47,8 @@ actions! {
     RaiseAutoscalerMaximum = "raise_autoscaler_maximum",
     /// Give a workload more pods while it is busy, within the bound that its label states, and take them back later.
     ScaleWorkload = "scale_workload",
+    /// Ask cert-manager to issue a Certificate anew now, instead of after the wait that follows a failure.
+    RenewCertificate = "renew_certificate",
 }
 
 /// With these words in its reason an agent refuses to raise a memory limit for which a namespace has no room: the same is not

@@ -122,6 +122,12 @@ kinds! {
     StorageClass = "StorageClass",
     /// A HorizontalPodAutoscaler.
     HorizontalPodAutoscaler = "HorizontalPodAutoscaler",
+    /// A Certificate of cert-manager.
+    Certificate = "Certificate",
+    /// An Issuer of cert-manager, of one namespace.
+    Issuer = "Issuer",
+    /// A ClusterIssuer of cert-manager.
+    ClusterIssuer = "ClusterIssuer",
 }
 
 #[cfg(test)]

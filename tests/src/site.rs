@@ -26,7 +26,7 @@ pub struct Site {
 /// A policy that allows the Kubernetes remedies in one cluster.
 pub fn policy_for(cluster_uid: &str) -> String {
     format!(
-        "allow = [\"restart_pod\", \"rollback_deployment\", \"raise_memory_limit\", \"expand_volume\", \"raise_autoscaler_maximum\", \"scale_workload\", \"uncordon_node\"]\nclusters = [\"{cluster_uid}\"]\nnamespaces = [\"*\"]\n"
+        "allow = [\"restart_pod\", \"rollback_deployment\", \"raise_memory_limit\", \"expand_volume\", \"raise_autoscaler_maximum\", \"scale_workload\", \"renew_certificate\", \"uncordon_node\"]\nclusters = [\"{cluster_uid}\"]\nnamespaces = [\"*\"]\n"
     )
 }
 

@@ -22,6 +22,7 @@ fn example(kind: ActionKind) -> Body {
             Body::RaiseAutoscalerMaximum(v1::RaiseAutoscalerMaximum::default())
         }
         ActionKind::ScaleWorkload => Body::ScaleWorkload(v1::ScaleWorkload::default()),
+        ActionKind::RenewCertificate => Body::RenewCertificate(v1::RenewCertificate::default()),
         ActionKind::RaiseMemoryLimit => Body::RaiseMemoryLimit(v1::RaiseMemoryLimit::default()),
         ActionKind::RestoreFile => Body::RestoreFile(v1::RestoreFile::default()),
         ActionKind::AcceptBaseline => Body::AcceptBaseline(v1::AcceptBaseline::default()),

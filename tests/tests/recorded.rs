@@ -55,6 +55,9 @@ async fn has_its_inventory(url: &StoreUrl) {
         ObjectKind::PodDisruptionBudget,
         ObjectKind::StorageClass,
         ObjectKind::HorizontalPodAutoscaler,
+        ObjectKind::Certificate,
+        ObjectKind::Issuer,
+        ObjectKind::ClusterIssuer,
     ];
     assert_eq!(cluster.unlisted(), later);
 }

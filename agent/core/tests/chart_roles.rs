@@ -33,10 +33,11 @@ fn rules(permissions: Vec<Permission>) -> Rules {
 fn is_of_the_cluster(permission: &Permission) -> bool {
     let Permission { group, resource, .. } = permission;
     match (*group, *resource) {
-        ("", "namespaces" | "nodes") => true,
+        ("", "namespaces" | "nodes") | ("cert-manager.io", "clusterissuers") => true,
         ("", "pods" | "pods/eviction" | "limitranges" | "resourcequotas" | "persistentvolumeclaims")
         | ("apps", "deployments" | "replicasets" | "statefulsets")
         | ("autoscaling", "horizontalpodautoscalers")
+        | ("cert-manager.io", "certificates" | "certificates/status" | "issuers")
         | ("metrics.k8s.io", "pods")
         | ("policy", "poddisruptionbudgets") => false,
         _ => panic!("expected a resource that is listed here, found {resource:?} of group {group:?}; add it"),

@@ -14,7 +14,7 @@
   (printf "the namespaces in which %s may be done" (join ", " $acting.actions)) "none" "name them, or leave these actions out") -}}
 {{- else if and $acting.namespaces (not $inNamespaces) -}}
 {{- include "nimbus-agent.wrong" (list "acting.namespaces" "none, as acting.actions has none that is done in a namespace"
-  (join ", " $acting.namespaces | quote) "name restart_pod, rollback_deployment, raise_memory_limit, expand_volume, raise_autoscaler_maximum or scale_workload in acting.actions, or leave the namespaces out") -}}
+  (join ", " $acting.namespaces | quote) "name restart_pod, rollback_deployment, raise_memory_limit, expand_volume, raise_autoscaler_maximum, scale_workload or renew_certificate in acting.actions, or leave the namespaces out") -}}
 {{- end -}}
 {{- if and (or $inNamespaces $onCluster) (not $own) (not $uid) -}}
 {{- include "nimbus-agent.wrong" (list "acting.clusterUid" "the UID of the cluster that the actions are for" "none"

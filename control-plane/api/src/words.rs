@@ -62,6 +62,7 @@ words! {
         "autoscaler_at_maximum",
         "load_high",
         "scaled_out",
+        "certificate_expiring",
     ];
     /// Which remedy.
     Action = &[
@@ -76,6 +77,7 @@ words! {
         "expand_volume",
         "raise_autoscaler_maximum",
         "scale_workload",
+        "renew_certificate",
     ];
     /// Who can undo what a plan changes, once it is done.
     UndoBy = &["person", "nobody"];

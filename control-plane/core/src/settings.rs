@@ -5,6 +5,7 @@
 
 pub mod autoscalers;
 pub mod calendar;
+pub mod certificates;
 pub mod load;
 pub mod quorum;
 pub mod volumes;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use self::autoscalers::Autoscalers;
 use self::calendar::Period;
+use self::certificates::Certificates;
 use self::load::Load;
 use self::quorum::Quorum;
 use self::volumes::Volumes;
@@ -73,6 +75,8 @@ pub struct Settings {
     pub storm: StormLimits,
     /// How far volumes may grow.
     pub volumes: Volumes,
+    /// When certificates that are not renewed are told, and asked for anew.
+    pub certificates: Certificates,
     /// How far the maximum of autoscalers may be raised.
     pub autoscalers: Autoscalers,
     /// When workloads are scaled out and in.
@@ -146,6 +150,7 @@ impl Default for Settings {
             caps: Caps::default(),
             storm: StormLimits::default(),
             volumes: Volumes::default(),
+            certificates: Certificates::default(),
             autoscalers: Autoscalers::default(),
             load: Load::default(),
             quorum: Vec::new(),
@@ -222,6 +227,11 @@ impl Settings {
         at_most("verify_timeout_ms", 3_600_000, self.verify_timeout_ms)?;
         let lifetime = self.job_ttl_ms.saturating_add(self.clock_skew_ms);
         at_most("job_ttl_ms and clock_skew_ms together", 3_600_000, lifetime)?;
+        self.certificates.validate().map_err(|(name, expected, found)| SettingsError {
+            name,
+            expected,
+            found,
+        })?;
         self.volumes.validate().map_err(|(name, expected, found)| SettingsError { name, expected, found })?;
         self.autoscalers.validate().map_err(|(name, expected, found)| SettingsError {
             name,

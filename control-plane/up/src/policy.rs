@@ -134,7 +134,8 @@ fn allowed_by(kind: ActionKind) -> AllowedBy {
         | ActionKind::UncordonNode
         | ActionKind::ExpandVolume
         | ActionKind::RaiseAutoscalerMaximum
-        | ActionKind::ScaleWorkload => AllowedBy::Enabling,
+        | ActionKind::ScaleWorkload
+        | ActionKind::RenewCertificate => AllowedBy::Enabling,
     }
 }
 

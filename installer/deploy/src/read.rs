@@ -247,7 +247,7 @@ impl Reader<'_> {
             self.say(
                 "acting.namespaces",
                 "none, as uncordon_node is done on nodes alone",
-                "take them away, or allow an action on workloads (restart_pod, rollback_deployment, raise_memory_limit, expand_volume, raise_autoscaler_maximum, scale_workload)",
+                "take them away, or allow an action on workloads (restart_pod, rollback_deployment, raise_memory_limit, expand_volume, raise_autoscaler_maximum, scale_workload, renew_certificate)",
             );
         }
         Acting { actions, namespaces }

@@ -103,3 +103,15 @@ pub fn scale_workload() -> v1::ScaleWorkload {
         base_replicas: 3,
     }
 }
+
+pub fn renew_certificate() -> v1::RenewCertificate {
+    v1::RenewCertificate {
+        certificate: Some(target()),
+        issuer_group: "cert-manager.io".into(),
+        issuer_kind: "ClusterIssuer".into(),
+        issuer_name: "letsencrypt".into(),
+        not_after_us: 1_700_000_000_000_000,
+        revision: 3,
+        last_failure_us: 1_696_000_000_000_001,
+    }
+}

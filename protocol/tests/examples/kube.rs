@@ -327,6 +327,39 @@ pub fn horizontal_pod_autoscaler() -> v1::HorizontalPodAutoscaler {
     }
 }
 
+pub fn certificate() -> v1::Certificate {
+    v1::Certificate {
+        meta: Some(meta()),
+        secret_name: "web-tls".into(),
+        issuer_group: "cert-manager.io".into(),
+        issuer_kind: "ClusterIssuer".into(),
+        issuer_name: "letsencrypt".into(),
+        names: vec!["web.example.com".into()],
+        not_before_us: 1_690_000_000_000_000,
+        not_after_us: 1_700_000_000_000_000,
+        renewal_time_us: 1_695_000_000_000_000,
+        ready: "True".into(),
+        ready_reason: "Ready".into(),
+        ready_message: "Certificate is up to date and has not expired".into(),
+        issuing: "False".into(),
+        issuing_reason: "Failed".into(),
+        issuing_message: "the order is invalid".into(),
+        issuing_since_us: 1_696_000_000_000_000,
+        last_failure_us: 1_696_000_000_000_001,
+        failed_attempts: 2,
+        revision: 3,
+    }
+}
+
+pub fn issuer() -> v1::Issuer {
+    v1::Issuer {
+        meta: Some(meta()),
+        ready: "False".into(),
+        ready_reason: "ErrGetKeyPair".into(),
+        ready_message: "no such Secret".into(),
+    }
+}
+
 pub fn autoscaler_metric() -> v1::AutoscalerMetric {
     v1::AutoscalerMetric { name: "cpu".into(), of_aim_permille: 1_500 }
 }

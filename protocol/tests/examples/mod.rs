@@ -358,6 +358,8 @@ pub fn each(seen: &mut Vec<String>) {
     check("PersistentVolume", &persistent_volume(), seen);
     check("PodDisruptionBudget", &pod_disruption_budget(), seen);
     check("StorageClass", &storage_class(), seen);
+    check("Certificate", &certificate(), seen);
+    check("Issuer", &issuer(), seen);
     check("HorizontalPodAutoscaler", &horizontal_pod_autoscaler(), seen);
     check("AutoscalerMetric", &autoscaler_metric(), seen);
     check("NodeMeasured", &node_measured(), seen);
@@ -394,6 +396,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("RestartUnit", &actions::restart_unit(), seen);
     check("ExpandVolume", &actions::expand_volume(), seen);
     check("ScaleWorkload", &actions::scale_workload(), seen);
+    check("RenewCertificate", &actions::renew_certificate(), seen);
     check("RaiseAutoscalerMaximum", &actions::raise_autoscaler_maximum(), seen);
     check("Unit", &unit(), seen);
     check("Units", &units(), seen);

@@ -20,18 +20,17 @@ const STARTED: &str = "started";
 
 /// Controllers that run on a cluster; they end when this is dropped.
 #[derive(Debug)]
-pub struct CertManager<'a> {
+pub struct CertManager {
     process: Process,
-    cluster: &'a Cluster,
 }
 
-impl<'a> CertManager<'a> {
+impl CertManager {
     /// Defines the kinds on this cluster and starts the controllers. The first start on a machine builds them, which takes
     /// minutes.
     ///
     /// # Errors
     /// When they cannot be built or started; then with what they said.
-    pub async fn start(cluster: &'a Cluster) -> anyhow::Result<Self> {
+    pub async fn start(cluster: &Cluster) -> anyhow::Result<Self> {
         let ensure = || build::ensure_cert_manager(&repository()?);
         let (program, kinds) = tokio::task::spawn_blocking(ensure).await??;
         let kinds = kinds.to_str().context("a path in UTF-8")?;
@@ -45,7 +44,7 @@ impl<'a> CertManager<'a> {
         command.arg("--kubeconfig").arg(kubeconfig).env_remove("KUBECONFIG").env("HOME", cluster.dir());
         let mut process = Process::start("cert-manager", command, cluster.dir())?;
         process.wait_for_line(STARTED, START_LIMIT)?;
-        Ok(Self { process, cluster })
+        Ok(Self { process })
     }
 
     /// Waits until a Certificate was issued for this or a later time, the first one being 1, and is ready.
@@ -54,12 +53,13 @@ impl<'a> CertManager<'a> {
     /// When it is not within `limit`, with its conditions and the controllers' last words.
     pub async fn wait_until_issued(
         &self,
+        cluster: &Cluster,
         (namespace, name): (&str, &str),
         revision: u64,
         limit: Duration,
     ) -> anyhow::Result<()> {
         wait_for(&format!("revision {revision} of the Certificate {name}"), limit, || async {
-            let status = self.status((namespace, name)).await?;
+            let status = status(cluster, (namespace, name)).await?;
             let is_issued = status["revision"].as_u64().is_some_and(|found| found >= revision);
             let is = |condition| is_true(&status, condition);
             let found = is_issued && is("Ready") && !is("Issuing");
@@ -72,7 +72,7 @@ impl<'a> CertManager<'a> {
     ///
     /// # Errors
     /// When there is no such Certificate, or none was issued yet.
-    pub async fn renew(&self, (namespace, name): (&str, &str)) -> anyhow::Result<()> {
+    pub async fn renew(&self, cluster: &Cluster, (namespace, name): (&str, &str)) -> anyhow::Result<()> {
         let condition = json!({
             "type": "Issuing", "status": "True", "reason": "ManuallyTriggered",
             "message": "Certificate re-issuance manually triggered",
@@ -80,13 +80,7 @@ impl<'a> CertManager<'a> {
         let patch = json!([{"op": "add", "path": "/status/conditions/-", "value": condition}]).to_string();
         let which = ["patch", "certificate", name, "--namespace", namespace];
         let what = ["--subresource=status", "--type=json", "--patch", patch.as_str()];
-        self.cluster.kubectl(&[&which[..], &what].concat()).await.map(drop)
-    }
-
-    async fn status(&self, (namespace, name): (&str, &str)) -> anyhow::Result<Value> {
-        let words = ["get", "certificate", name, "--namespace", namespace, "--output=json"];
-        let mut object: Value = serde_json::from_str(&self.cluster.kubectl(&words).await?)?;
-        Ok(object["status"].take())
+        cluster.kubectl(&[&which[..], &what].concat()).await.map(drop)
     }
 
     fn last_words(&self) -> String {
@@ -99,4 +93,10 @@ impl<'a> CertManager<'a> {
 fn is_true(status: &Value, condition: &str) -> bool {
     let mut conditions = status["conditions"].as_array().into_iter().flatten();
     conditions.any(|found| found["type"] == condition && found["status"] == "True")
+}
+
+async fn status(cluster: &Cluster, (namespace, name): (&str, &str)) -> anyhow::Result<Value> {
+    let words = ["get", "certificate", name, "--namespace", namespace, "--output=json"];
+    let mut object: Value = serde_json::from_str(&cluster.kubectl(&words).await?)?;
+    Ok(object["status"].take())
 }

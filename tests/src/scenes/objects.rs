@@ -177,6 +177,18 @@ pub async fn merge(work: &Workloads, object: &Value, patch: Value) -> anyhow::Re
     Ok(serde_json::to_value(patched.with_context(|| format!("cannot change {name}"))?)?)
 }
 
+/// Changes part of an object's status (a JSON merge patch), as its own controller would.
+///
+/// # Errors
+/// As [`merge`].
+pub async fn merge_status(work: &Workloads, object: &Value, patch: Value) -> anyhow::Result<()> {
+    let name = object["metadata"]["name"].as_str().context("an object has a name")?;
+    let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
+    let patched = api_of(work, object)?.patch_status(name, &params, &patch).await;
+    patched.with_context(|| format!("cannot change the status of {name}"))?;
+    Ok(())
+}
+
 /// The object as it is now; `None` when it is gone.
 ///
 /// # Errors

@@ -83,7 +83,15 @@ pub async fn stage(config: &str, longest_back_off: &str) -> anyhow::Result<Stage
         apply(&work, object).await?;
     }
     let audit = cluster.audit_log();
-    let stage = Stage { plane, agent: Agent::Pod, cluster, audit, node: Some(node), metrics: None };
+    let stage = Stage {
+        plane,
+        agent: Agent::Pod,
+        cluster,
+        audit,
+        node: Some(node),
+        metrics: None,
+        certificates: None,
+    };
     match stage.open().await {
         Ok(()) => Ok(stage),
         Err(error) => {

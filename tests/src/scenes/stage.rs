@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::agent::{AgentOptions, AgentProcess};
 use crate::plane::Plane;
 use crate::rig::audit::{AGENT_USER, AuditLog};
+use crate::rig::cert_manager::CertManager;
 use crate::rig::metrics::MetricsServer;
 use crate::rig::real_node::RealNode;
 use crate::rig::{Cluster, Options};
@@ -32,6 +33,8 @@ autoscalers.lasting_s = 5
 load.busy_s = 5
 load.calm_s = 5
 load.cool_down_s = 60
+certificates.overdue_s = 1
+certificates.retry_s = 600
 
 [settings.caps]
 per_node = 10
@@ -67,6 +70,8 @@ pub struct Stage {
     pub node: Option<RealNode>,
     /// What serves the use of pods, where there is one.
     pub metrics: Option<MetricsServer>,
+    /// What issues certificates, where there is one.
+    pub certificates: Option<CertManager>,
 }
 
 impl Stage {
@@ -74,6 +79,7 @@ impl Stage {
     pub async fn simulated() -> anyhow::Result<Self> {
         let cluster = Cluster::start(Options { metrics: true, ..Options::default() }).await?;
         let metrics = Some(MetricsServer::start(&cluster).await?);
+        let certificates = Some(CertManager::start(&cluster).await?);
         let plane = Plane::start(None, &config()).await?;
         let uid = cluster_uid(&cluster).await?;
         grant(&cluster).await?;
@@ -88,7 +94,7 @@ impl Stage {
         };
         let agent = Agent::Process(Box::new(AgentProcess::join(&plane, options).await?));
         let audit = cluster.audit_log();
-        let stage = Self { plane, agent, cluster, audit, node: None, metrics };
+        let stage = Self { plane, agent, cluster, audit, node: None, metrics, certificates };
         stage.open().await?;
         Ok(stage)
     }

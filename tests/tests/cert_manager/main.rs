@@ -40,7 +40,7 @@ async fn operators_are_served_what_cert_manager_issued_before_the_start() -> any
 
     let values = format!("tls.certManager.issuerRef.kind=Issuer,names={{{}}}", GIVEN.join(","));
     let objects = install(&cluster, values).await?;
-    manager.wait_until_issued(CERTIFICATE, 1, LIMIT).await?;
+    manager.wait_until_issued(&cluster, CERTIFICATE, 1, LIMIT).await?;
     let mut plane = Plane::lay_out(&objects)?;
     let first = Secret::read(&cluster, &objects).await?;
     let expected: BTreeSet<String> = OF_THE_SERVICE.into_iter().chain(GIVEN).map(str::to_owned).collect();
@@ -58,8 +58,8 @@ async fn operators_are_served_what_cert_manager_issued_before_the_start() -> any
     assert!(code == Some(6) && said.contains("is not to be trusted"), "{code:?}: {said}");
 
     // A renewed one is served after a restart, as the chart's README says.
-    manager.renew(CERTIFICATE).await?;
-    manager.wait_until_issued(CERTIFICATE, 2, LIMIT).await?;
+    manager.renew(&cluster, CERTIFICATE).await?;
+    manager.wait_until_issued(&cluster, CERTIFICATE, 2, LIMIT).await?;
     let second = Secret::read(&cluster, &objects).await?;
     assert!(
         second.leaf()? != first.leaf()? && second.key != first.key,
@@ -76,7 +76,7 @@ async fn operators_are_served_what_cert_manager_issued_before_the_start() -> any
     // The release is upgraded to an issuer of the whole cluster, and without the Service's names, as for a public one.
     let objects =
         install(&cluster, format!("tls.certManager.serviceNames=false,names={{{}}}", GIVEN[0])).await?;
-    manager.wait_until_issued(CERTIFICATE, 3, LIMIT).await?;
+    manager.wait_until_issued(&cluster, CERTIFICATE, 3, LIMIT).await?;
     let third = Secret::read(&cluster, &objects).await?;
     assert_eq!(names_in(&third.certificate)?, BTreeSet::from([GIVEN[0].to_owned()]));
     assert!(third.authority != second.authority, "both issuers have one authority");

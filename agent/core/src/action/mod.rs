@@ -15,6 +15,7 @@ pub mod memory_trouble;
 mod object;
 pub mod raise_autoscaler_maximum;
 pub mod raise_memory_limit;
+pub mod renew_certificate;
 pub mod replica_room;
 pub mod restart_pod;
 pub mod restart_unit;
@@ -119,7 +120,7 @@ macro_rules! actions {
     };
 }
 
-actions! { RestartPod, RollbackDeployment, RestoreFile, AcceptBaseline, UncordonNode, WithdrawBaseline, RaiseMemoryLimit, RestartUnit, ExpandVolume, RaiseAutoscalerMaximum, ScaleWorkload }
+actions! { RestartPod, RollbackDeployment, RestoreFile, AcceptBaseline, UncordonNode, WithdrawBaseline, RaiseMemoryLimit, RestartUnit, ExpandVolume, RaiseAutoscalerMaximum, ScaleWorkload, RenewCertificate }
 
 fn malformed(field: &str, expected: &str) -> Result<(), Refusal> {
     Err(Refusal::new(Code::Malformed, format!("{field}: expected {expected}, found something else")))
@@ -147,6 +148,7 @@ mod tests {
             Body::ExpandVolume(v1::ExpandVolume::default()),
             Body::RaiseAutoscalerMaximum(v1::RaiseAutoscalerMaximum::default()),
             Body::ScaleWorkload(v1::ScaleWorkload::default()),
+            Body::RenewCertificate(v1::RenewCertificate::default()),
         ];
         assert_eq!(bodies.len(), ActionKind::ALL.len());
         for body in &bodies {

@@ -28,6 +28,9 @@ fn resource(kind: ObjectKind) -> (&'static str, &'static str) {
         ObjectKind::PodDisruptionBudget => ("policy", "poddisruptionbudgets"),
         ObjectKind::StorageClass => ("storage.k8s.io", "storageclasses"),
         ObjectKind::HorizontalPodAutoscaler => ("autoscaling", "horizontalpodautoscalers"),
+        ObjectKind::Certificate => ("cert-manager.io", "certificates"),
+        ObjectKind::Issuer => ("cert-manager.io", "issuers"),
+        ObjectKind::ClusterIssuer => ("cert-manager.io", "clusterissuers"),
     }
 }
 
@@ -37,6 +40,32 @@ pub fn is_optional(kind: ObjectKind) -> bool {
     match kind {
         ObjectKind::Secret => true,
         ObjectKind::Pod
+        | ObjectKind::Node
+        | ObjectKind::ReplicaSet
+        | ObjectKind::Deployment
+        | ObjectKind::StatefulSet
+        | ObjectKind::DaemonSet
+        | ObjectKind::BatchJob
+        | ObjectKind::PodEvent
+        | ObjectKind::ConfigMap
+        | ObjectKind::PersistentVolumeClaim
+        | ObjectKind::PersistentVolume
+        | ObjectKind::PodDisruptionBudget
+        | ObjectKind::StorageClass
+        | ObjectKind::HorizontalPodAutoscaler
+        | ObjectKind::Certificate
+        | ObjectKind::Issuer
+        | ObjectKind::ClusterIssuer => false,
+    }
+}
+
+/// Is this a kind that a cluster has only where somebody installed what defines it? Where the API server knows no such kind there
+/// is no object of it, which is an answer, and no fault.
+pub fn is_of_an_extension(kind: ObjectKind) -> bool {
+    match kind {
+        ObjectKind::Certificate | ObjectKind::Issuer | ObjectKind::ClusterIssuer => true,
+        ObjectKind::Secret
+        | ObjectKind::Pod
         | ObjectKind::Node
         | ObjectKind::ReplicaSet
         | ObjectKind::Deployment

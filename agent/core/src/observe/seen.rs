@@ -202,6 +202,9 @@ mod tests {
                 ObjectKind::StorageClass => {
                     Body::StorageClass(v1::StorageClass { meta, ..Default::default() })
                 }
+                ObjectKind::Certificate => Body::Certificate(v1::Certificate { meta, ..Default::default() }),
+                ObjectKind::Issuer => Body::Issuer(v1::Issuer { meta, ..Default::default() }),
+                ObjectKind::ClusterIssuer => Body::ClusterIssuer(v1::Issuer { meta, ..Default::default() }),
                 ObjectKind::HorizontalPodAutoscaler => {
                     Body::HorizontalPodAutoscaler(v1::HorizontalPodAutoscaler { meta, ..Default::default() })
                 }

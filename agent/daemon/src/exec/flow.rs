@@ -21,6 +21,7 @@ use super::raise_memory_limit::RaiseMemoryLimit;
 use super::remedy::{
     ActError, Compensation, Effect, Limits, Outcome, Remedy, ReportPhase, Verdict, precondition, seconds,
 };
+use super::renew_certificate::RenewCertificate;
 use super::restart_pod::RestartPod;
 use super::restart_unit::RestartUnit;
 use super::restore_file::RestoreFile;
@@ -128,6 +129,9 @@ impl Flow<'_> {
             }
             Body::RaiseAutoscalerMaximum(action) => {
                 self.guarded(RaiseAutoscalerMaximum::new(shared, &job, action), interrupted).await;
+            }
+            Body::RenewCertificate(action) => {
+                self.guarded(RenewCertificate::new(shared, &job, action), interrupted).await;
             }
             Body::ScaleWorkload(action) => {
                 self.guarded(ScaleWorkload::new(shared, &job, action), interrupted).await;

@@ -14,6 +14,7 @@ mod kube;
 mod raise_autoscaler_maximum;
 mod raise_memory_limit;
 mod remedy;
+mod renew_certificate;
 mod restart_pod;
 mod restart_unit;
 mod restore_file;

@@ -5,6 +5,7 @@
 //! `IncidentKind`, and the lines that the compiler then asks for here.
 
 pub(crate) mod autoscaler_at_maximum;
+mod certificate_expiring;
 pub mod correlate;
 mod disk_near_full;
 mod file_drift;
@@ -36,6 +37,7 @@ use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::world::{Inventory, World};
 
+pub(crate) use certificate_expiring::{issuer_of, overdue_from};
 pub use correlate::Diagnosis;
 pub(crate) use disk_near_full::NEVER_WRITTEN;
 pub use file_drift::{PASSES, passing_files};
@@ -96,6 +98,7 @@ pub(crate) fn of(kind: IncidentKind) -> &'static dyn Cause {
         IncidentKind::DiskNearFull => &disk_near_full::DiskNearFull,
         IncidentKind::UnitFailed => &unit_failed::UnitFailed,
         IncidentKind::AutoscalerAtMaximum => &autoscaler_at_maximum::AutoscalerAtMaximum,
+        IncidentKind::CertificateExpiring => &certificate_expiring::CertificateExpiring,
         IncidentKind::LoadHigh => &load_high::LoadHigh,
         IncidentKind::ScaledOut => &scaled_out::ScaledOut,
     }

@@ -140,6 +140,7 @@ fn is_about(action: &Body, plan: &Plan) -> bool {
         Body::ExpandVolume(action) => uid(&action.claim),
         Body::RaiseAutoscalerMaximum(action) => uid(&action.autoscaler),
         Body::ScaleWorkload(action) => uid(&action.workload),
+        Body::RenewCertificate(action) => uid(&action.certificate),
         Body::UncordonNode(action) => uid(&action.node),
         Body::RestoreFile(action) => Some(action.path.clone()),
         Body::AcceptBaseline(action) => Some(action.path.clone()),

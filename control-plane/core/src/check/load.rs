@@ -290,6 +290,7 @@ pub(super) fn storm(uid: &str, snapshot: &Snapshot<'_>, now: Timestamp) -> Viola
                 | IncidentKind::JobFailing
                 | IncidentKind::VolumeNearFull
                 | IncidentKind::AutoscalerAtMaximum
+                | IncidentKind::CertificateExpiring
                 | IncidentKind::LoadHigh
                 | IncidentKind::ScaledOut
         )

@@ -19,6 +19,7 @@ mod meant;
 mod permission;
 mod raise_autoscaler_maximum;
 mod raise_memory_limit;
+mod renew_certificate;
 mod restart_pod;
 mod restart_unit;
 mod restore_file;
@@ -111,6 +112,7 @@ fn rules_of(action: &Body) -> &dyn ActionRules {
         Body::ExpandVolume(action) => action,
         Body::RaiseAutoscalerMaximum(action) => action,
         Body::ScaleWorkload(action) => action,
+        Body::RenewCertificate(action) => action,
     }
 }
 

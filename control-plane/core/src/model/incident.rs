@@ -73,6 +73,8 @@ words! {
         LoadHigh = "load_high",
         /// A workload that Nimbus scaled out is busy no more.
         ScaledOut = "scaled_out",
+        /// A certificate is due to be renewed for a while, and is not.
+        CertificateExpiring = "certificate_expiring",
     }
 }
 

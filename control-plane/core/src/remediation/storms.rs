@@ -35,7 +35,8 @@ fn rages(snapshot: &Snapshot<'_>, cluster: &str, now: Timestamp) -> Option<Strin
 }
 
 /// How many of these incidents were opened within the window. A failed Job has ended: many of them say nothing of what runs
-/// now. Volumes fill on their own, and what is near full still works; so does what an autoscaler holds at its maximum.
+/// now. Volumes fill on their own, and what is near full still works; so does what an autoscaler holds at its maximum, and a
+/// certificate until it expires.
 fn recent<'a>(incidents: impl Iterator<Item = &'a Incident>, s: &Snapshot<'_>, now: Timestamp) -> u64 {
     let since = earlier(now, SignedDuration::from_secs(s.settings.storm.window_s.into()));
     let recent = |i: &&Incident| i.created_at > since && i.created_at <= now;
@@ -46,6 +47,7 @@ fn recent<'a>(incidents: impl Iterator<Item = &'a Incident>, s: &Snapshot<'_>, n
                 | IncidentKind::JobFailing
                 | IncidentKind::VolumeNearFull
                 | IncidentKind::AutoscalerAtMaximum
+                | IncidentKind::CertificateExpiring
                 | IncidentKind::LoadHigh
                 | IncidentKind::ScaledOut
         )

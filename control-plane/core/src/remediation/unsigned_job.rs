@@ -115,7 +115,8 @@ fn raised(plan: &Plan) -> Option<RaisedLimit> {
         | Body::RestartUnit(_)
         | Body::ExpandVolume(_)
         | Body::RaiseAutoscalerMaximum(_)
-        | Body::ScaleWorkload(_) => None,
+        | Body::ScaleWorkload(_)
+        | Body::RenewCertificate(_) => None,
     }
 }
 

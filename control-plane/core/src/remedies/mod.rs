@@ -12,6 +12,7 @@ mod expand_volume;
 mod more_pods;
 mod raise_autoscaler_maximum;
 mod raise_memory_limit;
+mod renew_certificate;
 pub mod report;
 mod restart_pod;
 mod restart_unit;
@@ -134,6 +135,7 @@ pub(crate) fn of(kind: ActionKind) -> &'static dyn Remedy {
         ActionKind::ExpandVolume => &expand_volume::ExpandVolume,
         ActionKind::RaiseAutoscalerMaximum => &raise_autoscaler_maximum::RaiseAutoscalerMaximum,
         ActionKind::ScaleWorkload => &scale_workload::ScaleWorkload,
+        ActionKind::RenewCertificate => &renew_certificate::RenewCertificate,
     }
 }
 

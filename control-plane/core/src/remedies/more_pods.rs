@@ -66,6 +66,7 @@ pub(super) fn in_trouble<'s>(
             | IncidentKind::VolumeNearFull
             | IncidentKind::NodePressure
             | IncidentKind::AutoscalerAtMaximum
+            | IncidentKind::CertificateExpiring
             | IncidentKind::LoadHigh
             | IncidentKind::ScaledOut => false,
         };

@@ -181,7 +181,8 @@ fn is_planned(incident: &Incident, deployment: &Deployment, s: &Snapshot<'_>) ->
         | Body::RestartUnit(_)
         | Body::ExpandVolume(_)
         | Body::RaiseAutoscalerMaximum(_)
-        | Body::ScaleWorkload(_) => false,
+        | Body::ScaleWorkload(_)
+        | Body::RenewCertificate(_) => false,
     })
 }
 

@@ -160,7 +160,8 @@ impl Values {
             | Body::AcceptBaseline(_)
             | Body::UncordonNode(_)
             | Body::WithdrawBaseline(_)
-            | Body::RestartUnit(_) => None,
+            | Body::RestartUnit(_)
+            | Body::RenewCertificate(_) => None,
         };
         if let Some((from, to)) = sizes {
             // What is not a whole number of MiB is the next one: a bound is not passed by less than one.

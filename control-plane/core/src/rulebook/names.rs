@@ -16,6 +16,7 @@ pub fn name_of(action: ActionKind) -> &'static str {
         ActionKind::ExpandVolume => "expand-volume",
         ActionKind::RaiseAutoscalerMaximum => "raise-autoscaler-maximum",
         ActionKind::ScaleWorkload => "scale-workload",
+        ActionKind::RenewCertificate => "renew-certificate",
     }
 }
 

@@ -235,7 +235,8 @@ fn reached(plan: &Plan) -> Option<(&'static str, u64)> {
         | Body::AcceptBaseline(_)
         | Body::UncordonNode(_)
         | Body::WithdrawBaseline(_)
-        | Body::RestartUnit(_) => None,
+        | Body::RestartUnit(_)
+        | Body::RenewCertificate(_) => None,
     }
 }
 

@@ -115,7 +115,8 @@ fn could_hold(action: ActionKind) -> bool {
         | ActionKind::RestartUnit
         | ActionKind::ExpandVolume
         | ActionKind::RaiseAutoscalerMaximum
-        | ActionKind::ScaleWorkload => false,
+        | ActionKind::ScaleWorkload
+        | ActionKind::RenewCertificate => false,
     }
 }
 

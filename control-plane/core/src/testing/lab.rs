@@ -157,6 +157,7 @@ impl Lab {
                 ActionKind::ExpandVolume,
                 ActionKind::RaiseAutoscalerMaximum,
                 ActionKind::ScaleWorkload,
+                ActionKind::RenewCertificate,
             ],
             identity: None,
         };

@@ -66,6 +66,7 @@ pub(crate) fn example_of(kind: nimbus_protocol::ActionKind) -> ActionBody {
             ActionBody::RaiseAutoscalerMaximum(v1::RaiseAutoscalerMaximum::default())
         }
         ActionKind::ScaleWorkload => ActionBody::ScaleWorkload(v1::ScaleWorkload::default()),
+        ActionKind::RenewCertificate => ActionBody::RenewCertificate(v1::RenewCertificate::default()),
         ActionKind::RestoreFile => ActionBody::RestoreFile(v1::RestoreFile::default()),
         ActionKind::UncordonNode => {
             let node = v1::Target { name: "node-a".into(), ..Default::default() };

@@ -312,6 +312,39 @@ pub(crate) fn storage_class(name: &str, allows_expansion: bool) -> v1::StorageCl
     v1::StorageClass { meta: Some(meta), provisioner: "csi.example.com".into(), allows_expansion }
 }
 
+/// The Certificate `name` of 90 days, issued 61 days ago by the Issuer `ca`, whose renewal was due a day and an hour ago, and failed three times, the last
+/// time three hours ago.
+pub(crate) fn certificate(name: &str) -> v1::Certificate {
+    const DAY: i64 = 86_400;
+    const HOUR: i64 = 3_600;
+    v1::Certificate {
+        meta: Some(meta("cert", name, None)),
+        secret_name: format!("{name}-tls"),
+        issuer_group: "cert-manager.io".into(),
+        issuer_kind: "Issuer".into(),
+        issuer_name: "ca".into(),
+        names: vec![format!("{name}.example.com")],
+        not_before_us: to_micros(at(-61 * DAY - HOUR)),
+        not_after_us: to_micros(at(29 * DAY - HOUR)),
+        renewal_time_us: to_micros(at(-DAY - HOUR)),
+        ready: "True".into(),
+        ready_reason: "Ready".into(),
+        issuing: "False".into(),
+        issuing_reason: "Failed".into(),
+        issuing_message: "the order is invalid".into(),
+        issuing_since_us: to_micros(at(-3 * HOUR)),
+        last_failure_us: to_micros(at(-3 * HOUR)),
+        failed_attempts: 3,
+        revision: 7,
+        ..Default::default()
+    }
+}
+
+/// The Issuer `name`, which is ready.
+pub(crate) fn issuer(name: &str) -> v1::Issuer {
+    v1::Issuer { meta: Some(meta("issuer", name, None)), ready: "True".into(), ..Default::default() }
+}
+
 /// The HorizontalPodAutoscaler `name` of a Deployment of that name, which makes ten replicas, of at most so many, and is within its
 /// bounds.
 pub(crate) fn autoscaler(name: &str, max_replicas: i32) -> v1::HorizontalPodAutoscaler {

@@ -212,7 +212,10 @@ impl HostFacts {
             | Body::PersistentVolume(_)
             | Body::PodDisruptionBudget(_)
             | Body::StorageClass(_)
-            | Body::HorizontalPodAutoscaler(_) => false,
+            | Body::HorizontalPodAutoscaler(_)
+            | Body::Certificate(_)
+            | Body::Issuer(_)
+            | Body::ClusterIssuer(_) => false,
         }
     }
 

@@ -15,8 +15,9 @@ use nimbus_protocol::v1::sync_mark::Phase;
 use serde::{Deserialize, Serialize};
 
 use super::kube::{
-    BatchJob, ConfigMap, DaemonSet, Deployment, HorizontalPodAutoscaler, Node, PersistentVolume,
-    PersistentVolumeClaim, Pod, PodDisruptionBudget, PodEvent, ReplicaSet, Secret, StatefulSet, StorageClass,
+    BatchJob, Certificate, ClusterIssuer, ConfigMap, DaemonSet, Deployment, HorizontalPodAutoscaler, Issuer,
+    Node, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PodEvent, ReplicaSet, Secret,
+    StatefulSet, StorageClass,
 };
 use super::load::WorkloadLoads;
 use super::measured::MeasuredNodes;
@@ -68,6 +69,15 @@ pub struct Inventory {
     /// HorizontalPodAutoscalers by UID.
     #[serde(default)]
     pub horizontal_pod_autoscalers: Table<HorizontalPodAutoscaler>,
+    /// Certificates of cert-manager by UID.
+    #[serde(default)]
+    pub certificates: Table<Certificate>,
+    /// Issuers of cert-manager by UID.
+    #[serde(default)]
+    pub issuers: Table<Issuer>,
+    /// ClusterIssuers of cert-manager by UID.
+    #[serde(default)]
+    pub cluster_issuers: Table<ClusterIssuer>,
     /// What the kubelets measured, by node.
     pub measured: MeasuredNodes,
     /// How busy the workloads are that ask to be scaled out.
@@ -153,6 +163,9 @@ impl Inventory {
             ObjectKind::PodDisruptionBudget => &self.pod_disruption_budgets,
             ObjectKind::StorageClass => &self.storage_classes,
             ObjectKind::HorizontalPodAutoscaler => &self.horizontal_pod_autoscalers,
+            ObjectKind::Certificate => &self.certificates,
+            ObjectKind::Issuer => &self.issuers,
+            ObjectKind::ClusterIssuer => &self.cluster_issuers,
         }
     }
 
@@ -173,6 +186,9 @@ impl Inventory {
             ObjectKind::PodDisruptionBudget => &mut self.pod_disruption_budgets,
             ObjectKind::StorageClass => &mut self.storage_classes,
             ObjectKind::HorizontalPodAutoscaler => &mut self.horizontal_pod_autoscalers,
+            ObjectKind::Certificate => &mut self.certificates,
+            ObjectKind::Issuer => &mut self.issuers,
+            ObjectKind::ClusterIssuer => &mut self.cluster_issuers,
         }
     }
 
@@ -225,6 +241,13 @@ impl Inventory {
             }
             Body::HorizontalPodAutoscaler(told) => {
                 self.put_autoscaler(HorizontalPodAutoscaler::from(told.clone()), observed_at)
+            }
+            Body::Certificate(told) => {
+                put(&mut self.certificates, &mut self.owned, Certificate::from(told.clone()))
+            }
+            Body::Issuer(told) => put(&mut self.issuers, &mut self.owned, Issuer::from(told.clone())),
+            Body::ClusterIssuer(told) => {
+                put(&mut self.cluster_issuers, &mut self.owned, ClusterIssuer(Issuer::from(told.clone())))
             }
             Body::Gone(gone) => self.gone(gone, observed_at),
         };

@@ -42,10 +42,11 @@ pub use host::{DiskSample, FileDrift, HostFacts, HostSample, Lines, MAX_FILES, R
 pub use hosts::Hosts;
 pub use inventory::Inventory;
 pub use kube::{
-    AutoscalerMetric, AutoscalerState, BatchJob, Begun, ConfigMap, Container, DaemonSet, Deployment,
-    HorizontalPodAutoscaler, KeepsAway, Node, NodeFacts, PersistentVolume, PersistentVolumeClaim, Placement,
-    Pod, PodDisruptionBudget, PodEvent, PodFacts, ReplicaSet, Requirement, Rollout, Secret, Selector, Spread,
-    StatefulSet, StaysWith, StorageClass, Taint, TemplateFact, Toleration,
+    AutoscalerMetric, AutoscalerState, BatchJob, Begun, Certificate, ClusterIssuer, ConfigMap, Container,
+    DaemonSet, Deployment, HorizontalPodAutoscaler, Issued, Issuer, KeepsAway, Node, NodeFacts,
+    PersistentVolume, PersistentVolumeClaim, Placement, Pod, PodDisruptionBudget, PodEvent, PodFacts,
+    ReplicaSet, Requirement, Rollout, Secret, Selector, Spread, StatefulSet, StaysWith, StorageClass, Taint,
+    TemplateFact, Toleration,
 };
 pub use listing::Listing;
 pub use listing::MAX_OBJECTS;

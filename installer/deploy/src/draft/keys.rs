@@ -78,6 +78,7 @@ pub const ACTIONS: &[&str] = &[
     "expand_volume",
     "raise_autoscaler_maximum",
     "scale_workload",
+    "renew_certificate",
     "uncordon_node",
 ];
 
@@ -154,7 +155,7 @@ pub const KEYS: &[Key] = &[
     key(
         "acting.actions",
         List,
-        "What the agents may do (restart_pod, rollback_deployment, raise_memory_limit, expand_volume, raise_autoscaler_maximum, scale_workload, uncordon_node); empty: nothing",
+        "What the agents may do (restart_pod, rollback_deployment, raise_memory_limit, expand_volume, raise_autoscaler_maximum, scale_workload, renew_certificate, uncordon_node); empty: nothing",
         This(""),
     ),
     only(key("acting.namespaces", List, "The namespaces where they may do it", This("")), |it| {

@@ -8,12 +8,14 @@ mod batch_job;
 #[cfg(test)]
 mod begun_tests;
 mod beside;
+mod certificate;
 mod config_map;
 mod daemon_set;
 mod deployment;
 mod facts;
 pub mod held;
 mod horizontal_pod_autoscaler;
+mod issuer;
 mod labels;
 pub mod load;
 mod marks;
@@ -42,11 +44,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub use batch_job::SlimJob;
+pub use certificate::{CERT_MANAGER, SlimCertificate};
 pub use config_map::SlimConfigMap;
 pub use daemon_set::SlimDaemonSet;
 pub use deployment::SlimDeployment;
 pub use facts::set_redaction_key;
 pub use horizontal_pod_autoscaler::SlimHorizontalPodAutoscaler;
+pub use issuer::{SlimClusterIssuer, SlimIssuer};
 pub use meta::{RAISED_MAXIMUM, SlimMeta, raised_maximum};
 pub use node::SlimNode;
 pub use persistent_volume::SlimPersistentVolume;

@@ -60,6 +60,15 @@ impl Object {
         })
     }
 
+    /// A Certificate of cert-manager.
+    pub(in super::super) fn certificate(target: &v1::Target) -> Result<Self, Refusal> {
+        Ok(Self {
+            name: format!("Certificate {}/{}", target.namespace, target.name),
+            uid: target.uid.clone(),
+            path: path("/apis/cert-manager.io/v1", &target.namespace, "certificates", &target.name)?,
+        })
+    }
+
     /// Is this the object that was planned on, and not another one of its name?
     pub(in super::super) fn is(&self, now: &Value) -> bool {
         now["metadata"]["uid"].as_str() == Some(self.uid.as_str())
@@ -109,6 +118,22 @@ pub(in super::super) async fn apply(
     }
 }
 
+/// Changes the object's status by these operations, all or none. What marks the job is in them: of a patch of the status the API server
+/// takes nothing else.
+pub(in super::super) async fn apply_to_status(
+    client: &Client,
+    object: &Object,
+    checked: &Checked,
+    operations: impl IntoIterator<Item = Value>,
+) -> Result<(), ActError> {
+    let patch: Value = tests_of(object, checked).into_iter().chain(operations).collect();
+    let url = format!("{}/status", object.path);
+    match request::json_patch::<Value>(client, &url, &patch).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(patch_error(&object.name, error)),
+    }
+}
+
 /// Asks the API server whether it would take the same change; nothing is changed.
 pub(in super::super) async fn try_out(
     client: &Client,
@@ -127,10 +152,7 @@ fn patch_of(
     job: JobId,
     operations: impl IntoIterator<Item = Value>,
 ) -> Value {
-    let mut patch = vec![
-        json!({ "op": "test", "path": "/metadata/uid", "value": object.uid }),
-        json!({ "op": "test", "path": "/metadata/resourceVersion", "value": checked.version }),
-    ];
+    let mut patch = Vec::from(tests_of(object, checked));
     if !checked.annotated {
         patch.push(json!({ "op": "add", "path": "/metadata/annotations", "value": {} }));
     }
@@ -138,6 +160,14 @@ fn patch_of(
     patch.push(json!({ "op": "add", "path": pointer, "value": job.to_string() }));
     patch.extend(operations);
     Value::Array(patch)
+}
+
+/// That it is the very object in the very state that was checked.
+fn tests_of(object: &Object, checked: &Checked) -> [Value; 2] {
+    [
+        json!({ "op": "test", "path": "/metadata/uid", "value": object.uid }),
+        json!({ "op": "test", "path": "/metadata/resourceVersion", "value": checked.version }),
+    ]
 }
 
 /// What the API server's refusal of a patch means.

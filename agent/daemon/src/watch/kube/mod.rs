@@ -18,9 +18,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nimbus_agent_core::observe::kube::{
-    SlimConfigMap, SlimDaemonSet, SlimDeployment, SlimHorizontalPodAutoscaler, SlimJob, SlimNode,
-    SlimPersistentVolume, SlimPersistentVolumeClaim, SlimPod, SlimPodDisruptionBudget, SlimPodEvent,
-    SlimReplicaSet, SlimSecret, SlimStatefulSet, SlimStorageClass,
+    SlimCertificate, SlimClusterIssuer, SlimConfigMap, SlimDaemonSet, SlimDeployment,
+    SlimHorizontalPodAutoscaler, SlimIssuer, SlimJob, SlimNode, SlimPersistentVolume,
+    SlimPersistentVolumeClaim, SlimPod, SlimPodDisruptionBudget, SlimPodEvent, SlimReplicaSet, SlimSecret,
+    SlimStatefulSet, SlimStorageClass,
 };
 use nimbus_platform::{DoublingWait, since_boot};
 use nimbus_protocol::ObjectKind;
@@ -218,6 +219,7 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
         cordons: watch.handle.cordons.clone(),
         cancel: end.clone(),
         quiet: stream::QUIET,
+        installed: stream::INSTALLED,
     };
     for kind in ObjectKind::ALL {
         let of = match kind {
@@ -236,6 +238,9 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
             ObjectKind::PodDisruptionBudget => Collection::of::<SlimPodDisruptionBudget>(),
             ObjectKind::StorageClass => Collection::of::<SlimStorageClass>(),
             ObjectKind::HorizontalPodAutoscaler => Collection::of::<SlimHorizontalPodAutoscaler>(),
+            ObjectKind::Certificate => Collection::of::<SlimCertificate>(),
+            ObjectKind::Issuer => Collection::of::<SlimIssuer>(),
+            ObjectKind::ClusterIssuer => Collection::of::<SlimClusterIssuer>(),
         };
         kinds.spawn(stream::run(follow.clone(), of));
     }

@@ -16,7 +16,7 @@ use kube::api::{ListParams, WatchParams};
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
-use nimbus_agent_core::action::rights::is_optional;
+use nimbus_agent_core::action::rights::{is_of_an_extension, is_optional};
 use nimbus_agent_core::observe::seen::Seen;
 use nimbus_platform::DoublingWait;
 use nimbus_protocol::ObjectKind;
@@ -69,10 +69,14 @@ pub struct Follow {
     pub cancel: CancellationToken,
     /// A stream that failed and shows nothing for so long since may go well: a quiet kind's shows nothing then either.
     pub quiet: Duration,
+    /// How often it is looked whether a kind of an extension is there by now.
+    pub installed: Duration,
 }
 
 /// [`Follow::quiet`] of an agent.
 pub const QUIET: Duration = Duration::from_mins(1);
+/// [`Follow::installed`] of an agent.
+pub const INSTALLED: Duration = Duration::from_secs(30);
 /// For so long the API server may take to say that it answers.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -155,7 +159,10 @@ fn only(kind: ObjectKind) -> Option<&'static str> {
         | ObjectKind::PersistentVolume
         | ObjectKind::PodDisruptionBudget
         | ObjectKind::StorageClass
-        | ObjectKind::HorizontalPodAutoscaler => None,
+        | ObjectKind::HorizontalPodAutoscaler
+        | ObjectKind::Certificate
+        | ObjectKind::Issuer
+        | ObjectKind::ClusterIssuer => None,
     }
 }
 
@@ -176,7 +183,10 @@ fn metadata_alone(kind: ObjectKind) -> bool {
         | ObjectKind::PersistentVolume
         | ObjectKind::PodDisruptionBudget
         | ObjectKind::StorageClass
-        | ObjectKind::HorizontalPodAutoscaler => false,
+        | ObjectKind::HorizontalPodAutoscaler
+        | ObjectKind::Certificate
+        | ObjectKind::Issuer
+        | ObjectKind::ClusterIssuer => false,
     }
 }
 
@@ -253,6 +263,20 @@ impl Stream {
                             break;
                         }
                     }
+                    Some(Err(error)) if is_of_an_extension(self.of.kind) && is_not_served(&error) => {
+                        failures.reset();
+                        self.none_there().await;
+                        let changed = tokio::select! {
+                            changed = self.follow.resync.changed() => changed.is_ok(),
+                            () = tokio::time::sleep(self.follow.installed) => continue,
+                        };
+                        if !changed {
+                            return;
+                        }
+                        self.bracketed = true;
+                        self.whole = true;
+                        break;
+                    }
                     Some(Err(error)) => {
                         self.report(&error);
                         let lasting = failures.add(nimbus_platform::monotonic());
@@ -294,6 +318,16 @@ impl Stream {
         self.bracketed = true;
         if std::mem::take(&mut self.whole) {
             self.mark(sync_mark::Phase::Begin).await;
+        }
+    }
+
+    /// The API server knows no such kind: there is no object of it, and none any more.
+    async fn none_there(&mut self) {
+        self.follow.status.problem(&problem_key(self.of.kind), None);
+        if !self.whole || self.bracketed || !self.seen.is_empty() {
+            self.progress = Progress::Asked;
+            self.begin_listing().await;
+            self.end_listing().await;
         }
     }
 
@@ -444,6 +478,19 @@ pub(super) fn problem_key(kind: ObjectKind) -> String {
 /// Did an object or an event not read as what it should be? The client takes a line that is no event for a refusal.
 fn unread(error: &watcher::Error) -> bool {
     matches!(error, watcher::Error::WatchFailed(kube::Error::SerdeError(_) | kube::Error::Api(_)))
+}
+
+/// Does the API server answer that it knows no such kind?
+fn is_not_served(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 404,
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchError(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => false,
+    }
 }
 
 /// The verb that the API server refuses to this agent (403); `None` for every other error.

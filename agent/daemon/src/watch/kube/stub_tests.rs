@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use nimbus_agent_core::observe::kube::SlimPod;
+use nimbus_agent_core::observe::kube::{SlimCertificate, SlimPod};
 use nimbus_platform::since_boot;
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::v1::observation::Body as Seen;
@@ -104,6 +104,7 @@ async fn answer(
     ];
     if [PODS, NODES, SECRETS, "/api/v1/events", "/api/v1/configmaps"].contains(&path.as_str())
         || groups.iter().any(|group| path.starts_with(group))
+        || server.collections.lock().unwrap().contains_key(path.as_str())
     {
         return server.collection(&path, &query);
     }
@@ -238,6 +239,7 @@ fn follow(
         cordons: Arc::new(Cordons::default()),
         cancel: cancel.clone(),
         quiet: stream::QUIET,
+        installed: stream::INSTALLED,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::testing::ActionBody;
 use crate::testing::lab::{Lab, agent_id};
 use crate::testing::objects::*;
 
+mod certificates;
 mod evictions;
 mod expanded_volumes;
 mod held_nodes;

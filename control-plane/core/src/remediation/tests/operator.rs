@@ -19,6 +19,7 @@ fn enabling_and_disabling_name_their_rules_and_repeat_without_effect() {
         ActionKind::ExpandVolume,
         ActionKind::RaiseAutoscalerMaximum,
         ActionKind::ScaleWorkload,
+        ActionKind::RenewCertificate,
     ];
     assert_eq!(cluster(&lab).doc.enabled, rest);
     let again =

@@ -233,6 +233,7 @@ fn work(lab: &mut Lab) {
         let with_nodes = rollout && nodes;
         let autoscalers = known(&[ObjectKind::HorizontalPodAutoscaler, ObjectKind::StatefulSet]);
         let claims = known(&[ObjectKind::PersistentVolumeClaim, ObjectKind::StorageClass]);
+        let certificates = known(&[ObjectKind::Certificate, ObjectKind::Issuer, ObjectKind::ClusterIssuer]);
         let mode = lab.clusters[CLUSTER].doc.mode;
         let paused = !lab.pauses.is_empty();
         for job in lab.dispatch() {
@@ -243,6 +244,7 @@ fn work(lab: &mut Lab) {
                 Some(ActionBody::RaiseMemoryLimit(_)) => with_nodes,
                 Some(ActionBody::UncordonNode(_)) => nodes,
                 Some(ActionBody::ExpandVolume(_)) => claims,
+                Some(ActionBody::RenewCertificate(_)) => certificates,
                 Some(ActionBody::RaiseAutoscalerMaximum(_) | ActionBody::ScaleWorkload(_)) => {
                     with_nodes && autoscalers
                 }

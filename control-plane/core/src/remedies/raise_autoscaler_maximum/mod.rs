@@ -143,7 +143,8 @@ fn raises(plan: &Plan, it: &HorizontalPodAutoscaler) -> Option<u32> {
         | Body::RaiseMemoryLimit(_)
         | Body::RestartUnit(_)
         | Body::ExpandVolume(_)
-        | Body::ScaleWorkload(_) => None,
+        | Body::ScaleWorkload(_)
+        | Body::RenewCertificate(_) => None,
     }
 }
 

@@ -176,7 +176,8 @@ fn scales(plan: &Plan, load: &WorkloadLoad) -> Option<u32> {
         | Body::RaiseMemoryLimit(_)
         | Body::RestartUnit(_)
         | Body::ExpandVolume(_)
-        | Body::RaiseAutoscalerMaximum(_) => None,
+        | Body::RaiseAutoscalerMaximum(_)
+        | Body::RenewCertificate(_) => None,
     }
 }
 

@@ -57,6 +57,9 @@ impl Inventory {
                 remove(&mut self.pod_disruption_budgets, &mut self.owned, &gone.uid)
             }
             ObjectKind::StorageClass => remove(&mut self.storage_classes, &mut self.owned, &gone.uid),
+            ObjectKind::Certificate => remove(&mut self.certificates, &mut self.owned, &gone.uid),
+            ObjectKind::Issuer => remove(&mut self.issuers, &mut self.owned, &gone.uid),
+            ObjectKind::ClusterIssuer => remove(&mut self.cluster_issuers, &mut self.owned, &gone.uid),
             ObjectKind::HorizontalPodAutoscaler => {
                 remove(&mut self.horizontal_pod_autoscalers, &mut self.owned, &gone.uid)
             }

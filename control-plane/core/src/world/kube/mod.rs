@@ -5,10 +5,12 @@
 
 mod batch_job;
 mod beside;
+mod certificate;
 mod config_map;
 mod daemon_set;
 mod deployment;
 mod horizontal_pod_autoscaler;
+mod issuer;
 mod node;
 mod persistent_volume;
 mod persistent_volume_claim;
@@ -28,10 +30,12 @@ use nimbus_protocol::kind::Body;
 
 pub use batch_job::BatchJob;
 pub use beside::{KeepsAway, Spread, StaysWith};
+pub use certificate::{Certificate, Issued};
 pub use config_map::ConfigMap;
 pub use daemon_set::DaemonSet;
 pub use deployment::{Deployment, Rollout};
 pub use horizontal_pod_autoscaler::{AutoscalerMetric, AutoscalerState, HorizontalPodAutoscaler};
+pub use issuer::{ClusterIssuer, Issuer};
 pub use node::{Node, NodeFacts, Taint};
 pub use persistent_volume::PersistentVolume;
 pub use persistent_volume_claim::PersistentVolumeClaim;
@@ -65,6 +69,8 @@ pub(super) fn bound(body: &mut Body) -> bool {
         Body::PodDisruptionBudget(budget) => pod_disruption_budget::bound(budget),
         Body::StorageClass(class) => storage_class::bound(class),
         Body::HorizontalPodAutoscaler(told) => horizontal_pod_autoscaler::bound(told),
+        Body::Certificate(told) => certificate::bound(told),
+        Body::Issuer(told) | Body::ClusterIssuer(told) => issuer::bound(told),
         Body::Gone(_)
         | Body::Sync(_)
         | Body::Host(_)

@@ -206,7 +206,8 @@ async fn autonomy_says_what_keeps_it_from_acting() {
             "raise_memory_limit",
             "expand_volume",
             "raise_autoscaler_maximum",
-            "scale_workload"
+            "scale_workload",
+            "renew_certificate"
         ])
     );
     assert!(here["reason"].as_str().unwrap().contains("policy forbids rollback_deployment"), "{here}");

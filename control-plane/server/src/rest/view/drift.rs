@@ -79,6 +79,7 @@ pub fn baseline(plan: &Plan, job: &Job) -> Option<api::Baseline> {
         | Body::ExpandVolume(_)
         | Body::RaiseAutoscalerMaximum(_)
         | Body::ScaleWorkload(_)
+        | Body::RenewCertificate(_)
         | Body::UncordonNode(_) => return None,
     };
     Some(api::Baseline {
@@ -173,6 +174,7 @@ fn planned(plan: &Plan) -> Option<Planned<'_>> {
         | Body::ExpandVolume(_)
         | Body::RaiseAutoscalerMaximum(_)
         | Body::ScaleWorkload(_)
+        | Body::RenewCertificate(_)
         | Body::UncordonNode(_) => None,
     }
 }

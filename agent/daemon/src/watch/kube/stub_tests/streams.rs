@@ -264,3 +264,45 @@ async fn a_watch_that_was_cut_and_shows_nothing_is_no_problem_once_the_server_an
     watching.await.unwrap();
     drop(items.try_recv());
 }
+
+#[tokio::test]
+async fn a_kind_that_nobody_installed_is_listed_as_empty_and_watched_once_it_is_there() {
+    const PATH: &str = "/apis/cert-manager.io/v1/certificates";
+    let (client, server) = serve().await;
+    let (observations, mut items) = ObservationQueue::new();
+    let (status, cancel) = (Arc::new(SharedStatus::new()), CancellationToken::new());
+    let resync = watch::Sender::new(0);
+    let follow = Follow {
+        installed: Duration::from_millis(300),
+        ..follow(client, observations, &status, &resync, &cancel)
+    };
+    let listings = follow.listings.clone();
+    let watching = tokio::spawn(stream::run(follow, Collection::of::<SlimCertificate>()));
+    let mut next = async || {
+        let item =
+            tokio::time::timeout(Duration::from_secs(10), items.recv()).await.expect("in time").unwrap();
+        item.observation.body.unwrap()
+    };
+    let mark = |body: Seen| {
+        let Seen::Sync(mark) = body else { panic!("{body:?}") };
+        mark.phase().as_str_name().to_owned()
+    };
+    assert_eq!([mark(next().await), mark(next().await)], ["PHASE_BEGIN", "PHASE_END"]);
+    assert_eq!(listings.borrow().get(&ObjectKind::Certificate), Some(&stream::Listing::Complete));
+    // Asked to list everything anew, it says the same.
+    resync.send_replace(1);
+    assert_eq!([mark(next().await), mark(next().await)], ["PHASE_BEGIN", "PHASE_END"]);
+    let web = json!({ "kind": "Certificate", "apiVersion": "cert-manager.io/v1",
+                      "metadata": { "name": "web", "namespace": "shop", "resourceVersion": "7",
+                                    "uid": "00000000-0000-0000-0000-000000000001" } });
+    server.collections.lock().unwrap().insert(PATH, vec![web]);
+    let Seen::Certificate(told) = next().await else { panic!("it is there now") };
+    assert_eq!(told.meta.unwrap().name, "web");
+    // It was there, and its kind is no more.
+    server.collections.lock().unwrap().remove(PATH);
+    resync.send_replace(2);
+    assert_eq!([mark(next().await), mark(next().await)], ["PHASE_BEGIN", "PHASE_END"]);
+    assert!(status.status().problems.is_empty(), "{:?}", status.status().problems);
+    cancel.cancel();
+    watching.await.unwrap();
+}
