@@ -54,7 +54,8 @@ macro_rules! kinds {
                     | Self::AgentStatus(_)
                     | Self::Units(_)
                     | Self::NodeMeasured(_)
-                    | Self::WorkloadLoad(_) => None,
+                    | Self::WorkloadLoad(_)
+                    | Self::CertificateFiles(_) => None,
                 }
             }
 
@@ -69,7 +70,8 @@ macro_rules! kinds {
                     | Self::AgentStatus(_)
                     | Self::Units(_)
                     | Self::NodeMeasured(_)
-                    | Self::WorkloadLoad(_) => None,
+                    | Self::WorkloadLoad(_)
+                    | Self::CertificateFiles(_) => None,
                 }
             }
 
@@ -84,7 +86,8 @@ macro_rules! kinds {
                     | Self::AgentStatus(_)
                     | Self::Units(_)
                     | Self::NodeMeasured(_)
-                    | Self::WorkloadLoad(_) => None,
+                    | Self::WorkloadLoad(_)
+                    | Self::CertificateFiles(_) => None,
                 }
             }
         }

@@ -31,7 +31,7 @@ use crate::watch::files::baseline::Baselines;
 use crate::watch::kube::ClusterHandle;
 use crate::watch::kube::client::{self, Target};
 use crate::watch::units::bus::SystemBus;
-use crate::watch::{files, host, kube, units, watch_cluster};
+use crate::watch::{certificates, files, host, kube, units, watch_cluster};
 use crate::{finish, join, rejoin, status_reporter, telemetry, transport};
 
 /// Longest wait for the parts, and then for the session's loop, to end.
@@ -279,7 +279,7 @@ impl Wiring {
     }
 }
 
-/// The health and the units of the host.
+/// The health, the certificate files and the units of the host.
 fn watch_host(
     parts: &mut JoinSet<()>,
     config: &Config,
@@ -295,6 +295,14 @@ fn watch_host(
         resync.subscribe(),
         shared.cancel.clone(),
     ));
+    parts.spawn(certificates::run(certificates::Watch {
+        paths: config.certificates.clone(),
+        every: config.file_interval.min(certificates::LONGEST),
+        observations: observations.clone(),
+        status: shared.status.clone(),
+        resync: resync.subscribe(),
+        cancel: shared.cancel.clone(),
+    }));
     parts.spawn(units::run(units::Watch {
         bus: shared.units.clone(),
         is_in_pod: shared.is_in_pod,

@@ -83,6 +83,10 @@ pub struct Args {
     /// environment: separated by `:`).
     #[arg(long, value_name = "PATH", env = "NIMBUS_EXCLUDE", value_delimiter = ':')]
     exclude: Vec<PathBuf>,
+    /// Watch until when the certificates in this file, or in the files directly in this directory (.pem, .crt, .cer), are valid; may be
+    /// given more than once (in the environment: separated by `:`).
+    #[arg(long, value_name = "PATH", env = "NIMBUS_CERTIFICATES", value_delimiter = ':')]
+    certificates: Vec<PathBuf>,
     /// The socket of the system bus, at which systemd is asked which units failed [default: /run/dbus/system_bus_socket, where there
     /// is one]. Empty: no units are watched.
     #[arg(long, value_name = "SOCKET", env = "NIMBUS_SYSTEM_BUS")]
@@ -104,7 +108,7 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", env = "NIMBUS_HOST_INTERVAL", default_value_t = 15,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     host_interval: u64,
-    /// Seconds between two full passes over the watched files.
+    /// Seconds between two full passes over the watched files, and between two looks at certificates.
     #[arg(long, value_name = "SECONDS", env = "NIMBUS_FILE_INTERVAL", default_value_t = 300,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     file_interval: u64,
@@ -165,6 +169,7 @@ impl Args {
             kubelet,
             watch: self.watch.into_iter().filter(|path| path != Path::new("")).collect(),
             exclude: self.exclude.into_iter().filter(|path| path != Path::new("")).collect(),
+            certificates: self.certificates.into_iter().filter(|path| path != Path::new("")).collect(),
             policy,
             telemetry: self.telemetry,
             host_interval: Duration::from_secs(self.host_interval),

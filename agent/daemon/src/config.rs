@@ -94,13 +94,15 @@ pub struct Config {
     pub watch: Vec<PathBuf>,
     /// Left out of what is watched, with all below; the data directory always is.
     pub exclude: Vec<PathBuf>,
+    /// Certificate files, and directories of them, of which is watched until when they are valid.
+    pub certificates: Vec<PathBuf>,
     /// The person's policy file; a missing one means observe only. `policy.managed.toml` beside it is read too.
     pub policy: PathBuf,
     /// Where `/healthz`, `/readyz` and `/metrics` listen, if anywhere.
     pub telemetry: Option<SocketAddr>,
     /// Between two samples of the host's health: 15 s.
     pub host_interval: Duration,
-    /// Between two full passes over the watched files, beside what the system notifies: 5 min.
+    /// Between two full passes over the watched files, beside what the system notifies, and between two looks at certificates: 5 min.
     pub file_interval: Duration,
     /// The election.
     pub lease: LeaseSettings,
@@ -138,6 +140,7 @@ impl Config {
             cluster: ClusterSource::None,
             kubelet: None,
             watch: Vec::new(),
+            certificates: Vec::new(),
             exclude: Vec::new(),
             telemetry: None,
             host_interval: Duration::from_secs(15),

@@ -63,6 +63,7 @@ words! {
         "load_high",
         "scaled_out",
         "certificate_expiring",
+        "certificate_file_expiring",
     ];
     /// Which remedy.
     Action = &[

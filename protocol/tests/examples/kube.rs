@@ -351,6 +351,21 @@ pub fn certificate() -> v1::Certificate {
     }
 }
 
+pub fn certificate_files() -> v1::CertificateFiles {
+    v1::CertificateFiles { files: vec![certificate_file()], not_listed: 2 }
+}
+
+pub fn certificate_file() -> v1::CertificateFile {
+    v1::CertificateFile {
+        path: "/etc/nginx/tls/web.pem".into(),
+        name: "web.example.com".into(),
+        not_before_us: 1_690_000_000_000_000,
+        not_after_us: 1_700_000_000_000_000,
+        sha256: vec![8; 32],
+        expired: true,
+    }
+}
+
 pub fn issuer() -> v1::Issuer {
     v1::Issuer {
         meta: Some(meta()),

@@ -3,6 +3,7 @@
 //! Each part takes plain values and gives the message that may leave the machine. What has no field in the protocol is
 //! dropped: environment values, arguments, annotations, and file contents that look secret.
 
+pub mod certificates;
 pub mod file;
 pub mod host;
 mod kept;

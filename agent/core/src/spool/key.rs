@@ -23,6 +23,7 @@ impl Key {
             Some(Body::File(o)) => ("file", o.path.as_str()),
             Some(Body::AgentStatus(_)) => ("status", ""),
             Some(Body::Units(_)) => ("units", ""),
+            Some(Body::CertificateFiles(_)) => ("certificate-files", ""),
             Some(Body::NodeMeasured(o)) => ("measured", o.node.as_str()),
             Some(Body::WorkloadLoad(o)) => ("load", o.meta.as_ref().map_or("", |meta| meta.uid.as_str())),
             Some(object) => {

@@ -6,6 +6,7 @@
 
 pub(crate) mod autoscaler_at_maximum;
 mod certificate_expiring;
+mod certificate_file_expiring;
 pub mod correlate;
 mod disk_near_full;
 mod file_drift;
@@ -99,6 +100,7 @@ pub(crate) fn of(kind: IncidentKind) -> &'static dyn Cause {
         IncidentKind::UnitFailed => &unit_failed::UnitFailed,
         IncidentKind::AutoscalerAtMaximum => &autoscaler_at_maximum::AutoscalerAtMaximum,
         IncidentKind::CertificateExpiring => &certificate_expiring::CertificateExpiring,
+        IncidentKind::CertificateFileExpiring => &certificate_file_expiring::CertificateFileExpiring,
         IncidentKind::LoadHigh => &load_high::LoadHigh,
         IncidentKind::ScaledOut => &scaled_out::ScaledOut,
     }

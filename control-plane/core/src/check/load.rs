@@ -291,6 +291,7 @@ pub(super) fn storm(uid: &str, snapshot: &Snapshot<'_>, now: Timestamp) -> Viola
                 | IncidentKind::VolumeNearFull
                 | IncidentKind::AutoscalerAtMaximum
                 | IncidentKind::CertificateExpiring
+                | IncidentKind::CertificateFileExpiring
                 | IncidentKind::LoadHigh
                 | IncidentKind::ScaledOut
         )

@@ -75,6 +75,8 @@ words! {
         ScaledOut = "scaled_out",
         /// A certificate is due to be renewed for a while, and is not.
         CertificateExpiring = "certificate_expiring",
+        /// A certificate file of a host ends soon, or is over.
+        CertificateFileExpiring = "certificate_file_expiring",
     }
 }
 

@@ -48,6 +48,7 @@ fn recent<'a>(incidents: impl Iterator<Item = &'a Incident>, s: &Snapshot<'_>, n
                 | IncidentKind::VolumeNearFull
                 | IncidentKind::AutoscalerAtMaximum
                 | IncidentKind::CertificateExpiring
+                | IncidentKind::CertificateFileExpiring
                 | IncidentKind::LoadHigh
                 | IncidentKind::ScaledOut
         )

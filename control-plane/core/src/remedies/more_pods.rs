@@ -67,6 +67,7 @@ pub(super) fn in_trouble<'s>(
             | IncidentKind::NodePressure
             | IncidentKind::AutoscalerAtMaximum
             | IncidentKind::CertificateExpiring
+            | IncidentKind::CertificateFileExpiring
             | IncidentKind::LoadHigh
             | IncidentKind::ScaledOut => false,
         };

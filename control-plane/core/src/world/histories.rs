@@ -70,6 +70,7 @@ impl Inventory {
             | Body::Host(_)
             | Body::File(_)
             | Body::Units(_)
+            | Body::CertificateFiles(_)
             | Body::NodeMeasured(_)
             | Body::WorkloadLoad(_)
             | Body::AgentStatus(_) => {}
@@ -123,6 +124,7 @@ impl Inventory {
             | Body::Host(_)
             | Body::File(_)
             | Body::Units(_)
+            | Body::CertificateFiles(_)
             | Body::NodeMeasured(_)
             | Body::WorkloadLoad(_)
             | Body::AgentStatus(_) => {}

@@ -8,6 +8,7 @@ use nimbus_protocol::kind::FILES;
 use nimbus_protocol::{from_micros, v1};
 use serde::{Deserialize, Serialize};
 
+use super::certificate_files::{self, HostCertificates};
 use super::disk_trend::DiskTrend;
 use super::listing::Listing;
 use super::units::{self, HostUnits};
@@ -113,6 +114,9 @@ pub struct HostFacts {
     /// Its units, if its agent asks a systemd.
     #[serde(default)]
     pub units: Option<HostUnits>,
+    /// Its certificate files, if its agent watches some.
+    #[serde(default)]
+    pub certificates: Option<HostCertificates>,
     /// How fast its disks fill.
     #[serde(default)]
     pub(super) disk_trend: DiskTrend,
@@ -189,6 +193,11 @@ impl HostFacts {
             Body::Units(told) => {
                 units::take(&mut self.units, told, self.heard_at.unwrap_or(observed_at));
                 // That it was told once more is news, too: what lasted may be over.
+                true
+            }
+            Body::CertificateFiles(told) => {
+                let heard_at = self.heard_at.unwrap_or(observed_at);
+                certificate_files::take(&mut self.certificates, told, heard_at);
                 true
             }
             Body::Sync(mark) if mark.kind == FILES => self.mark(mark.phase()),

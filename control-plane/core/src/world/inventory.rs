@@ -203,7 +203,11 @@ impl Inventory {
         let leads = self.leader == Some(agent);
         let changed = match body {
             Body::Sync(mark) => self.mark(agent, mark, received_at),
-            Body::Host(_) | Body::File(_) | Body::Units(_) | Body::AgentStatus(_) => false,
+            Body::Host(_)
+            | Body::File(_)
+            | Body::Units(_)
+            | Body::CertificateFiles(_)
+            | Body::AgentStatus(_) => false,
             // Each node's own agent tells it, whoever leads.
             Body::NodeMeasured(node) => self.measured.put(node, observed_at),
             _ if !leads => false,

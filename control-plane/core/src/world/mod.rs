@@ -4,6 +4,7 @@
 //! picture means, and whether it is fresh enough to act on, is decided elsewhere (`causes`, `snapshot`).
 
 mod bounds;
+mod certificate_files;
 mod disk_trend;
 mod histories;
 mod host;
@@ -38,6 +39,7 @@ use nimbus_protocol::v1;
 use serde::{Deserialize, Serialize};
 
 pub use bounds::is_cluster_uid;
+pub use certificate_files::{CertificateFile, HostCertificates};
 pub use host::{DiskSample, FileDrift, HostFacts, HostSample, Lines, MAX_FILES, RestoreOutlook};
 pub use hosts::Hosts;
 pub use inventory::Inventory;

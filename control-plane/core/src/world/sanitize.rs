@@ -4,7 +4,7 @@ use nimbus_protocol::v1;
 use nimbus_protocol::v1::observation::Body;
 
 use super::bounds::{DIFF, ITEMS, NAME, PATH, TEXT, UID, WORD, cut, cut_digest, is_cluster_uid, is_name};
-use super::{kube, load, measured, units};
+use super::{certificate_files, kube, load, measured, units};
 
 /// Most things that a restore is said to lose.
 const LOSSES: usize = 8;
@@ -53,6 +53,7 @@ pub fn sanitize(observation: &mut v1::Observation) -> bool {
             is_name(&file.path, PATH) && is_name(&file.root, PATH)
         }
         Some(Body::Units(told)) => units::bound(told),
+        Some(Body::CertificateFiles(told)) => certificate_files::bound(told),
         Some(Body::NodeMeasured(node)) => measured::bound(node),
         Some(Body::WorkloadLoad(load)) => load::bound(load),
         Some(object) => kube::bound(object),

@@ -17,6 +17,7 @@ scenes!(
     Host:
     append_only_file_drifts,
     bind_mounted_file_drifts,
+    certificate_file_ends_soon,
     changed_file_is_put_back,
     clock_jumps_and_comes_back,
     config_map_is_swapped,

@@ -7,6 +7,7 @@ mod beside;
 mod bounds;
 mod budgets;
 mod calendars;
+mod certificate_files;
 mod certificates;
 mod clock;
 mod cordons;

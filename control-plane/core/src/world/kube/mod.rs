@@ -76,6 +76,7 @@ pub(super) fn bound(body: &mut Body) -> bool {
         | Body::Host(_)
         | Body::File(_)
         | Body::Units(_)
+        | Body::CertificateFiles(_)
         | Body::AgentStatus(_)
         | Body::NodeMeasured(_)
         | Body::WorkloadLoad(_) => true,
