@@ -98,10 +98,8 @@ fn facts(pem: &Pem) -> Result<(i64, i64, String), NoCertificate> {
 
 fn name(certificate: &X509Certificate<'_>) -> String {
     let names = certificate.subject_alternative_name().ok().flatten();
-    let dns = names.iter().flat_map(|names| &names.value.general_names).find_map(|name| match name {
-        GeneralName::DNSName(name) => Some(*name),
-        _ => None,
-    });
+    let mut all = names.iter().flat_map(|names| &names.value.general_names);
+    let dns = all.find_map(|name| if let GeneralName::DNSName(name) = name { Some(*name) } else { None });
     // Who looks at it looks at these; the common name may be anything.
     let common = || certificate.subject().iter_common_name().find_map(|name| name.as_str().ok());
     dns.or_else(common).unwrap_or_default().to_owned()

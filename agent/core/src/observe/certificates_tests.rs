@@ -71,7 +71,10 @@ fn the_picture_is_told_when_it_changes_and_every_five_minutes() {
     assert_eq!(picture.offer(vec![web.clone()], later(299)), None);
     assert!(picture.offer(vec![web.clone()], later(300)).is_some());
     let renewed = file("/tls/web.pem", "web", 2028);
-    assert_eq!(picture.offer(vec![renewed.clone()], later(301)).unwrap().files, [renewed.clone()]);
+    assert_eq!(
+        picture.offer(vec![renewed.clone()], later(301)).unwrap().files,
+        std::slice::from_ref(&renewed)
+    );
     picture.reset();
     assert!(picture.offer(vec![renewed], later(302)).is_some());
     // That nothing is watched is told once.

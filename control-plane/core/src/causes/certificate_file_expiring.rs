@@ -80,13 +80,10 @@ impl Cause for CertificateFileExpiring {
     }
 
     fn agreement(&self, s: &Snapshot<'_>, incident: &Incident) -> Agreement {
-        match self.recovered(s, incident, s.now) {
-            Some(_) => Agreement::Agrees,
-            None => {
-                let path = incident.object.name();
-                Agreement::Disagrees(format!("{path} is not renewed, as far as was seen"))
-            }
+        if self.recovered(s, incident, s.now).is_some() {
+            return Agreement::Agrees;
         }
+        Agreement::Disagrees(format!("{} is not renewed, as far as was seen", incident.object.name()))
     }
 
     fn recommendation(&self, _: &Snapshot<'_>, incident: &Incident) -> String {
