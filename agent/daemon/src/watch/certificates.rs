@@ -95,7 +95,7 @@ fn look(paths: &[PathBuf], now: Timestamp) -> (Vec<v1::CertificateFile>, Vec<Str
                     }
                 }
                 Err(error) => {
-                    problems.push(format!("{}: expected its files, found: {error}", path.display()))
+                    problems.push(format!("{}: expected its files, found: {error}", path.display()));
                 }
             }
         } else {
