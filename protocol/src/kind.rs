@@ -131,6 +131,8 @@ kinds! {
     Issuer = "Issuer",
     /// A ClusterIssuer of cert-manager.
     ClusterIssuer = "ClusterIssuer",
+    /// A Secret of type kubernetes.io/tls, with nothing but until when its certificate is valid.
+    TlsSecret = "TlsSecret",
 }
 
 #[cfg(test)]

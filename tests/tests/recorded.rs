@@ -58,6 +58,7 @@ async fn has_its_inventory(url: &StoreUrl) {
         ObjectKind::Certificate,
         ObjectKind::Issuer,
         ObjectKind::ClusterIssuer,
+        ObjectKind::TlsSecret,
     ];
     assert_eq!(cluster.unlisted(), later);
 }

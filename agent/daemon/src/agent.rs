@@ -248,6 +248,7 @@ impl Wiring {
         if let Some(target) = self.target {
             let watch = kube::Watch {
                 target,
+                tls_secrets: self.config.tls_secrets,
                 lease: self.config.lease.clone(),
                 identity: agent_id.clone(),
                 observations,

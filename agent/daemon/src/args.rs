@@ -21,6 +21,19 @@ pub enum LogFormat {
     Json,
 }
 
+// Which certificates are watched. (No documentation: it would be what the program says of itself.)
+#[derive(Debug, clap::Args)]
+struct CertificateArgs {
+    /// Watch until when the certificates in this file, or in the files directly in this directory (.pem, .crt, .cer), are valid; may be
+    /// given more than once (in the environment: separated by `:`).
+    #[arg(long, value_name = "PATH", env = "NIMBUS_CERTIFICATES", value_delimiter = ':')]
+    certificates: Vec<PathBuf>,
+    /// In a cluster: read the Secrets of type kubernetes.io/tls, for until when their certificates are valid. It needs the right to read every
+    /// Secret.
+    #[arg(long, env = "NIMBUS_TLS_SECRETS")]
+    tls_secrets: bool,
+}
+
 /// Watches this host and, where it has one, a Kubernetes cluster; runs the remedies that its local policy allows.
 #[derive(Debug, Parser)]
 #[command(
@@ -83,10 +96,8 @@ pub struct Args {
     /// environment: separated by `:`).
     #[arg(long, value_name = "PATH", env = "NIMBUS_EXCLUDE", value_delimiter = ':')]
     exclude: Vec<PathBuf>,
-    /// Watch until when the certificates in this file, or in the files directly in this directory (.pem, .crt, .cer), are valid; may be
-    /// given more than once (in the environment: separated by `:`).
-    #[arg(long, value_name = "PATH", env = "NIMBUS_CERTIFICATES", value_delimiter = ':')]
-    certificates: Vec<PathBuf>,
+    #[command(flatten)]
+    certificates: CertificateArgs,
     /// The socket of the system bus, at which systemd is asked which units failed [default: /run/dbus/system_bus_socket, where there
     /// is one]. Empty: no units are watched.
     #[arg(long, value_name = "SOCKET", env = "NIMBUS_SYSTEM_BUS")]
@@ -169,7 +180,13 @@ impl Args {
             kubelet,
             watch: self.watch.into_iter().filter(|path| path != Path::new("")).collect(),
             exclude: self.exclude.into_iter().filter(|path| path != Path::new("")).collect(),
-            certificates: self.certificates.into_iter().filter(|path| path != Path::new("")).collect(),
+            certificates: self
+                .certificates
+                .certificates
+                .into_iter()
+                .filter(|path| path != Path::new(""))
+                .collect(),
+            tls_secrets: self.certificates.tls_secrets,
             policy,
             telemetry: self.telemetry,
             host_interval: Duration::from_secs(self.host_interval),

@@ -94,6 +94,8 @@ pub struct Config {
     pub watch: Vec<PathBuf>,
     /// Left out of what is watched, with all below; the data directory always is.
     pub exclude: Vec<PathBuf>,
+    /// Read Secrets of type kubernetes.io/tls in the cluster, for until when their certificates are valid.
+    pub tls_secrets: bool,
     /// Certificate files, and directories of them, of which is watched until when they are valid.
     pub certificates: Vec<PathBuf>,
     /// The person's policy file; a missing one means observe only. `policy.managed.toml` beside it is read too.
@@ -141,6 +143,7 @@ impl Config {
             kubelet: None,
             watch: Vec::new(),
             certificates: Vec::new(),
+            tls_secrets: false,
             exclude: Vec::new(),
             telemetry: None,
             host_interval: Duration::from_secs(15),

@@ -9,7 +9,7 @@
   "NIMBUS_JOIN_TOKEN" "join.existingSecret" "NIMBUS_SERVICE_ACCOUNT_TOKEN" "join.existingSecret" "NIMBUS_POLICY" "policy"
   "NIMBUS_KUBELET_PORT" "kubelet.port" "NIMBUS_KUBELET_CA" "kubelet.certificateAuthority"
   "NIMBUS_KUBELET_INSECURE_SKIP_VERIFY" "kubelet.insecureSkipVerify" "NIMBUS_TELEMETRY" "telemetry" "NIMBUS_WATCH" "hostAccess.files"
-  "NIMBUS_SYSTEM_BUS" "hostAccess.units"
+  "NIMBUS_SYSTEM_BUS" "hostAccess.units" "NIMBUS_TLS_SECRETS" "read.tlsSecrets"
   "NIMBUS_FINISH_JOBS" "terminationGracePeriodSeconds" -}}
 {{- $fixed := list "NIMBUS_IN_CLUSTER" "NIMBUS_NO_CLUSTER" "NIMBUS_KUBECONFIG" "NIMBUS_KUBE_CONTEXT" "NIMBUS_DATA_DIR"
   "NIMBUS_AGENT_NAME" "NIMBUS_NODE" "NIMBUS_NODE_IP" "NIMBUS_POD_NAME" "NIMBUS_POD_NAMESPACE" "NIMBUS_POD_UID" "NIMBUS_STOP_DIR" -}}

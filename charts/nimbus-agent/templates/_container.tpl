@@ -39,6 +39,10 @@
 - name: NIMBUS_KUBELET_INSECURE_SKIP_VERIFY
   value: "true"
 {{- end }}
+{{- if .Values.read.tlsSecrets }}
+- name: NIMBUS_TLS_SECRETS
+  value: "true"
+{{- end }}
 {{- with .Values.hostAccess.files }}
 {{- $paths := list }}
 {{- range . }}{{ $paths = append $paths .path }}{{ end }}

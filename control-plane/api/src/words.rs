@@ -64,6 +64,7 @@ words! {
         "scaled_out",
         "certificate_expiring",
         "certificate_file_expiring",
+        "tls_secret_expiring",
     ];
     /// Which remedy.
     Action = &[

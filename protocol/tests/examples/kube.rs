@@ -366,6 +366,16 @@ pub fn certificate_file() -> v1::CertificateFile {
     }
 }
 
+pub fn tls_secret() -> v1::TlsSecret {
+    v1::TlsSecret {
+        meta: Some(meta()),
+        name: "web.example.com".into(),
+        not_before_us: 1_690_000_000_000_000,
+        not_after_us: 1_700_000_000_000_000,
+        sha256: vec![8; 32],
+    }
+}
+
 pub fn issuer() -> v1::Issuer {
     v1::Issuer {
         meta: Some(meta()),

@@ -359,6 +359,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("PodDisruptionBudget", &pod_disruption_budget(), seen);
     check("StorageClass", &storage_class(), seen);
     check("Certificate", &certificate(), seen);
+    check("TlsSecret", &tls_secret(), seen);
     check("CertificateFiles", &certificate_files(), seen);
     check("CertificateFile", &certificate_file(), seen);
     check("Issuer", &issuer(), seen);

@@ -22,7 +22,7 @@ fn resource(kind: ObjectKind) -> (&'static str, &'static str) {
         ObjectKind::BatchJob => ("batch", "jobs"),
         ObjectKind::PodEvent => ("", "events"),
         ObjectKind::ConfigMap => ("", "configmaps"),
-        ObjectKind::Secret => ("", "secrets"),
+        ObjectKind::Secret | ObjectKind::TlsSecret => ("", "secrets"),
         ObjectKind::PersistentVolumeClaim => ("", "persistentvolumeclaims"),
         ObjectKind::PersistentVolume => ("", "persistentvolumes"),
         ObjectKind::PodDisruptionBudget => ("policy", "poddisruptionbudgets"),
@@ -38,7 +38,7 @@ fn resource(kind: ObjectKind) -> (&'static str, &'static str) {
 /// right to read them, as RBAC knows no metadata; whoever gives it gets one more thing that tells why pods fail.
 pub fn is_optional(kind: ObjectKind) -> bool {
     match kind {
-        ObjectKind::Secret => true,
+        ObjectKind::Secret | ObjectKind::TlsSecret => true,
         ObjectKind::Pod
         | ObjectKind::Node
         | ObjectKind::ReplicaSet
@@ -65,6 +65,7 @@ pub fn is_of_an_extension(kind: ObjectKind) -> bool {
     match kind {
         ObjectKind::Certificate | ObjectKind::Issuer | ObjectKind::ClusterIssuer => true,
         ObjectKind::Secret
+        | ObjectKind::TlsSecret
         | ObjectKind::Pod
         | ObjectKind::Node
         | ObjectKind::ReplicaSet
@@ -139,7 +140,8 @@ pub fn page() -> String {
          what needs that kind is unknown then, and everything else goes on.\n\nThe right to get, list and watch `secrets` is \
          none of these. Where it is given, an agent asks for the metadata of Secrets alone (where `kubectl apply` made \
          one, an annotation there has its content: the agent neither keeps nor sends it), so that a pod that fails after a Secret was rotated is not blamed on its node, and a person reads which Secret was written, by whom and when. \
-         Without it that is unknown, no node is held back for a pod that refers to a Secret, and nothing else changes. RBAC \
+         Without it that is unknown, no node is held back for a pod that refers to a Secret, and nothing else changes. An agent with \
+         `--tls-secrets` reads those of type kubernetes.io/tls whole, of which it decodes the certificate alone; it does so nowhere else. RBAC \
          knows no right to metadata alone: whoever has this one may read Secrets.\n\n| to | verbs | on |\n|---|---|---|\n",
     );
     let mut row = |to: &str, permission: &Permission| {

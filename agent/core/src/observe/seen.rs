@@ -203,6 +203,7 @@ mod tests {
                     Body::StorageClass(v1::StorageClass { meta, ..Default::default() })
                 }
                 ObjectKind::Certificate => Body::Certificate(v1::Certificate { meta, ..Default::default() }),
+                ObjectKind::TlsSecret => Body::TlsSecret(v1::TlsSecret { meta, ..Default::default() }),
                 ObjectKind::Issuer => Body::Issuer(v1::Issuer { meta, ..Default::default() }),
                 ObjectKind::ClusterIssuer => Body::ClusterIssuer(v1::Issuer { meta, ..Default::default() }),
                 ObjectKind::HorizontalPodAutoscaler => {

@@ -26,6 +26,7 @@ mod stateful_set_stuck;
 pub(crate) mod storm;
 #[cfg(test)]
 mod tests;
+mod tls_secret_expiring;
 mod unit_failed;
 mod volume_near_full;
 
@@ -101,6 +102,7 @@ pub(crate) fn of(kind: IncidentKind) -> &'static dyn Cause {
         IncidentKind::AutoscalerAtMaximum => &autoscaler_at_maximum::AutoscalerAtMaximum,
         IncidentKind::CertificateExpiring => &certificate_expiring::CertificateExpiring,
         IncidentKind::CertificateFileExpiring => &certificate_file_expiring::CertificateFileExpiring,
+        IncidentKind::TlsSecretExpiring => &tls_secret_expiring::TlsSecretExpiring,
         IncidentKind::LoadHigh => &load_high::LoadHigh,
         IncidentKind::ScaledOut => &scaled_out::ScaledOut,
     }

@@ -292,6 +292,7 @@ pub(super) fn storm(uid: &str, snapshot: &Snapshot<'_>, now: Timestamp) -> Viola
                 | IncidentKind::AutoscalerAtMaximum
                 | IncidentKind::CertificateExpiring
                 | IncidentKind::CertificateFileExpiring
+                | IncidentKind::TlsSecretExpiring
                 | IncidentKind::LoadHigh
                 | IncidentKind::ScaledOut
         )

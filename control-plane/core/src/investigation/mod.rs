@@ -89,7 +89,10 @@ pub fn investigate(
 }
 
 fn of_cluster(incident: &Incident, snapshot: &Snapshot<'_>, window: Window, found: &mut Investigation) {
-    if let Err(why) = snapshot.known(&incident.scope, ObjectKind::ALL) {
+    // Secrets with certificates are watched only where somebody asked for it; nothing here is told from them.
+    let kinds: Vec<ObjectKind> =
+        ObjectKind::ALL.iter().copied().filter(|kind| *kind != ObjectKind::TlsSecret).collect();
+    if let Err(why) = snapshot.known(&incident.scope, &kinds) {
         found.unknown.push(format!("{why}; what is said of the cluster is as it was seen last"));
     }
     found.unknown.push(

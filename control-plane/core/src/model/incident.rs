@@ -77,6 +77,8 @@ words! {
         CertificateExpiring = "certificate_expiring",
         /// A certificate file of a host ends soon, or is over.
         CertificateFileExpiring = "certificate_file_expiring",
+        /// The certificate in a Secret ends soon, or is over.
+        TlsSecretExpiring = "tls_secret_expiring",
     }
 }
 

@@ -49,6 +49,7 @@ fn recent<'a>(incidents: impl Iterator<Item = &'a Incident>, s: &Snapshot<'_>, n
                 | IncidentKind::AutoscalerAtMaximum
                 | IncidentKind::CertificateExpiring
                 | IncidentKind::CertificateFileExpiring
+                | IncidentKind::TlsSecretExpiring
                 | IncidentKind::LoadHigh
                 | IncidentKind::ScaledOut
         )

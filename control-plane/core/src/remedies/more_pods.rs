@@ -68,6 +68,7 @@ pub(super) fn in_trouble<'s>(
             | IncidentKind::AutoscalerAtMaximum
             | IncidentKind::CertificateExpiring
             | IncidentKind::CertificateFileExpiring
+            | IncidentKind::TlsSecretExpiring
             | IncidentKind::LoadHigh
             | IncidentKind::ScaledOut => false,
         };

@@ -340,6 +340,17 @@ pub(crate) fn certificate(name: &str) -> v1::Certificate {
     }
 }
 
+/// The Secret `name` with a certificate of 90 days, which is valid for so many seconds more.
+pub(crate) fn tls_secret(name: &str, left: i64) -> v1::TlsSecret {
+    v1::TlsSecret {
+        meta: Some(meta("tls", name, None)),
+        name: format!("{name}.example.com"),
+        not_before_us: to_micros(at(left - 90 * 86_400)),
+        not_after_us: to_micros(at(left)),
+        sha256: vec![1; 32],
+    }
+}
+
 /// The Issuer `name`, which is ready.
 pub(crate) fn issuer(name: &str) -> v1::Issuer {
     v1::Issuer { meta: Some(meta("issuer", name, None)), ready: "True".into(), ..Default::default() }

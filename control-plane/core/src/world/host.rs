@@ -224,7 +224,8 @@ impl HostFacts {
             | Body::HorizontalPodAutoscaler(_)
             | Body::Certificate(_)
             | Body::Issuer(_)
-            | Body::ClusterIssuer(_) => false,
+            | Body::ClusterIssuer(_)
+            | Body::TlsSecret(_) => false,
         }
     }
 

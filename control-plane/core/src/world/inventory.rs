@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::kube::{
     BatchJob, Certificate, ClusterIssuer, ConfigMap, DaemonSet, Deployment, HorizontalPodAutoscaler, Issuer,
     Node, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PodEvent, ReplicaSet, Secret,
-    StatefulSet, StorageClass,
+    StatefulSet, StorageClass, TlsSecret,
 };
 use super::load::WorkloadLoads;
 use super::measured::MeasuredNodes;
@@ -78,6 +78,9 @@ pub struct Inventory {
     /// ClusterIssuers of cert-manager by UID.
     #[serde(default)]
     pub cluster_issuers: Table<ClusterIssuer>,
+    /// Secrets with certificates by UID, where they are watched.
+    #[serde(default)]
+    pub tls_secrets: Table<TlsSecret>,
     /// What the kubelets measured, by node.
     pub measured: MeasuredNodes,
     /// How busy the workloads are that ask to be scaled out.
@@ -166,6 +169,7 @@ impl Inventory {
             ObjectKind::Certificate => &self.certificates,
             ObjectKind::Issuer => &self.issuers,
             ObjectKind::ClusterIssuer => &self.cluster_issuers,
+            ObjectKind::TlsSecret => &self.tls_secrets,
         }
     }
 
@@ -189,6 +193,7 @@ impl Inventory {
             ObjectKind::Certificate => &mut self.certificates,
             ObjectKind::Issuer => &mut self.issuers,
             ObjectKind::ClusterIssuer => &mut self.cluster_issuers,
+            ObjectKind::TlsSecret => &mut self.tls_secrets,
         }
     }
 
@@ -252,6 +257,9 @@ impl Inventory {
             Body::Issuer(told) => put(&mut self.issuers, &mut self.owned, Issuer::from(told.clone())),
             Body::ClusterIssuer(told) => {
                 put(&mut self.cluster_issuers, &mut self.owned, ClusterIssuer(Issuer::from(told.clone())))
+            }
+            Body::TlsSecret(told) => {
+                put(&mut self.tls_secrets, &mut self.owned, TlsSecret::from(told.clone()))
             }
             Body::Gone(gone) => self.gone(gone, observed_at),
         };

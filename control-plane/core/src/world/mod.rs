@@ -48,7 +48,7 @@ pub use kube::{
     DaemonSet, Deployment, HorizontalPodAutoscaler, Issued, Issuer, KeepsAway, Node, NodeFacts,
     PersistentVolume, PersistentVolumeClaim, Placement, Pod, PodDisruptionBudget, PodEvent, PodFacts,
     ReplicaSet, Requirement, Rollout, Secret, Selector, Spread, StatefulSet, StaysWith, StorageClass, Taint,
-    TemplateFact, Toleration,
+    TemplateFact, TlsSecret, Toleration,
 };
 pub use listing::Listing;
 pub use listing::MAX_OBJECTS;

@@ -38,6 +38,7 @@ mod storage_class;
 mod template;
 #[cfg(test)]
 mod tests;
+mod tls_secret;
 
 use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;
@@ -63,6 +64,7 @@ pub use secret::SlimSecret;
 pub use stateful_set::SlimStatefulSet;
 pub use storage_class::SlimStorageClass;
 pub use template::{Template, template_hash};
+pub use tls_secret::SlimTlsSecret;
 
 /// A kind of object that is watched.
 pub trait Slim: DeserializeOwned + Clone + Send + Sync + std::fmt::Debug + 'static {

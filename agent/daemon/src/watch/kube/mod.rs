@@ -21,7 +21,7 @@ use nimbus_agent_core::observe::kube::{
     SlimCertificate, SlimClusterIssuer, SlimConfigMap, SlimDaemonSet, SlimDeployment,
     SlimHorizontalPodAutoscaler, SlimIssuer, SlimJob, SlimNode, SlimPersistentVolume,
     SlimPersistentVolumeClaim, SlimPod, SlimPodDisruptionBudget, SlimPodEvent, SlimReplicaSet, SlimSecret,
-    SlimStatefulSet, SlimStorageClass,
+    SlimStatefulSet, SlimStorageClass, SlimTlsSecret,
 };
 use nimbus_platform::{DoublingWait, since_boot};
 use nimbus_protocol::ObjectKind;
@@ -92,6 +92,8 @@ impl ClusterHandle {
 pub struct Watch {
     /// The cluster's address.
     pub target: Target,
+    /// Are Secrets with certificates read?
+    pub tls_secrets: bool,
     /// The election.
     pub lease: LeaseSettings,
     /// This replica's name in the election: the agent's id.
@@ -239,6 +241,14 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
             ObjectKind::StorageClass => Collection::of::<SlimStorageClass>(),
             ObjectKind::HorizontalPodAutoscaler => Collection::of::<SlimHorizontalPodAutoscaler>(),
             ObjectKind::Certificate => Collection::of::<SlimCertificate>(),
+            ObjectKind::TlsSecret if watch.tls_secrets => Collection::of::<SlimTlsSecret>(),
+            ObjectKind::TlsSecret => {
+                // Nobody asked for them: that they are not known keeps nothing else from being.
+                follow.listings.send_modify(|all| {
+                    all.insert(*kind, Listing::Forbidden);
+                });
+                continue;
+            }
             ObjectKind::Issuer => Collection::of::<SlimIssuer>(),
             ObjectKind::ClusterIssuer => Collection::of::<SlimClusterIssuer>(),
         };

@@ -146,6 +146,7 @@ fn only(kind: ObjectKind) -> Option<&'static str> {
     match kind {
         // A cluster makes many more Events than it has pods.
         ObjectKind::PodEvent => Some("involvedObject.kind=Pod,type=Warning,reason=FailedMount"),
+        ObjectKind::TlsSecret => Some("type=kubernetes.io/tls"),
         ObjectKind::Pod
         | ObjectKind::ReplicaSet
         | ObjectKind::Deployment
@@ -186,7 +187,8 @@ fn metadata_alone(kind: ObjectKind) -> bool {
         | ObjectKind::HorizontalPodAutoscaler
         | ObjectKind::Certificate
         | ObjectKind::Issuer
-        | ObjectKind::ClusterIssuer => false,
+        | ObjectKind::ClusterIssuer
+        | ObjectKind::TlsSecret => false,
     }
 }
 
@@ -452,7 +454,8 @@ impl Stream {
                 if verb == "list" {
                     self.listing(Listing::Forbidden);
                 }
-                if is_optional(self.of.kind) {
+                // What somebody had watched, and gave no right to, has to be said.
+                if is_optional(self.of.kind) && self.of.kind != ObjectKind::TlsSecret {
                     self.follow.status.problem(&problem_key(self.of.kind), None);
                     tracing::debug!(kind = %self.of.kind, verb, "this agent may not watch this kind, and does without");
                     return;

@@ -1,4 +1,5 @@
-//! Scenes of certificate files on hosts: one that ends soon is a person's, in time, and nothing is concluded from what was told long ago.
+//! Scenes of certificates that nobody here renews, in files of hosts and in Secrets: one that ends soon is a person's, in time, and nothing is
+//! concluded from what was told long ago.
 
 use nimbus_protocol::to_micros;
 use nimbus_protocol::v1::{self, observation::Body};
@@ -9,6 +10,7 @@ use crate::testing::at;
 
 const KIND: IncidentKind = IncidentKind::CertificateFileExpiring;
 const DAY: i64 = 86_400;
+const HOUR: i64 = 3_600;
 const PATH: &str = "/etc/nginx/tls/web.pem";
 
 /// One that is valid for 90 days in all and for so many seconds more.
@@ -91,4 +93,49 @@ fn what_is_not_watched_any_more_is_over_and_what_was_not_told_is_not() {
     lab.pass(3_600);
     lab.settle();
     lab.open(KIND);
+}
+
+#[test]
+fn the_certificate_of_a_secret_is_told_unless_cert_manager_has_it() {
+    const KIND: IncidentKind = IncidentKind::TlsSecretExpiring;
+    let see = |lab: &mut Lab, left: i64| lab.see(Body::TlsSecret(tls_secret("web-tls", left)));
+    let mut lab = Lab::new();
+    see(&mut lab, 14 * DAY + 1);
+    lab.settle();
+    assert!(lab.incidents.is_empty());
+    see(&mut lab, 14 * DAY);
+    assert!(lab.settle().is_empty(), "nothing is done by Nimbus");
+    let incident = lab.open(KIND).clone();
+    assert_eq!((incident.severity, incident.plan_id), (Severity::Warning, None));
+    assert!(incident.title.contains("shop/secret/web-tls"), "{}", incident.title);
+    assert!(
+        incident.evidence[0].contains("for web-tls.example.com in shop/secret/web-tls"),
+        "{:?}",
+        incident.evidence
+    );
+    // What cannot be read any more is not renewed.
+    lab.see(Body::TlsSecret(v1::TlsSecret { not_after_us: 0, ..tls_secret("web-tls", DAY) }));
+    lab.settle();
+    lab.open(KIND);
+    see(&mut lab, 80 * DAY);
+    lab.settle();
+    assert_eq!(lab.last(KIND).state, IncidentState::Resolved);
+
+    // cert-manager renews it, and that it does not is told of its Certificate.
+    let mut lab = Lab::new();
+    let now = v1::Certificate {
+        renewal_time_us: to_micros(at(HOUR)),
+        secret_name: "web-tls".into(),
+        ..certificate("web")
+    };
+    lab.see(Body::Certificate(now));
+    see(&mut lab, DAY);
+    lab.settle();
+    assert!(lab.incidents.is_empty());
+    lab.see(gone("Certificate", "cert-web"));
+    lab.settle();
+    lab.open(KIND);
+    lab.see(gone("TlsSecret", "tls-web-tls"));
+    lab.settle();
+    assert_eq!(lab.last(KIND).state, IncidentState::Resolved);
 }

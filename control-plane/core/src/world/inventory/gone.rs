@@ -58,6 +58,7 @@ impl Inventory {
             }
             ObjectKind::StorageClass => remove(&mut self.storage_classes, &mut self.owned, &gone.uid),
             ObjectKind::Certificate => remove(&mut self.certificates, &mut self.owned, &gone.uid),
+            ObjectKind::TlsSecret => remove(&mut self.tls_secrets, &mut self.owned, &gone.uid),
             ObjectKind::Issuer => remove(&mut self.issuers, &mut self.owned, &gone.uid),
             ObjectKind::ClusterIssuer => remove(&mut self.cluster_issuers, &mut self.owned, &gone.uid),
             ObjectKind::HorizontalPodAutoscaler => {

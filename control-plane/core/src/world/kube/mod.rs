@@ -25,6 +25,7 @@ mod selector;
 mod stateful_set;
 mod storage_class;
 mod template;
+mod tls_secret;
 
 use nimbus_protocol::kind::Body;
 
@@ -50,6 +51,7 @@ pub use selector::Selector;
 pub use stateful_set::StatefulSet;
 pub use storage_class::StorageClass;
 pub use template::TemplateFact;
+pub use tls_secret::TlsSecret;
 
 /// Cuts what is too long in an object from the wire; false where it cannot be kept at all.
 pub(super) fn bound(body: &mut Body) -> bool {
@@ -70,6 +72,7 @@ pub(super) fn bound(body: &mut Body) -> bool {
         Body::StorageClass(class) => storage_class::bound(class),
         Body::HorizontalPodAutoscaler(told) => horizontal_pod_autoscaler::bound(told),
         Body::Certificate(told) => certificate::bound(told),
+        Body::TlsSecret(told) => tls_secret::bound(told),
         Body::Issuer(told) | Body::ClusterIssuer(told) => issuer::bound(told),
         Body::Gone(_)
         | Body::Sync(_)

@@ -181,6 +181,7 @@ async fn a_kind_that_may_not_be_listed_is_a_problem_and_no_other_kind_waits_for_
     let resync = watch::Sender::new(0);
     let running = tokio::spawn(crate::watch::kube::run(crate::watch::kube::Watch {
         target: client::target(&source).await.unwrap().unwrap(),
+        tls_secrets: false,
         lease: LeaseSettings::default(),
         identity: "me".to_owned(),
         observations,
@@ -196,8 +197,10 @@ async fn a_kind_that_may_not_be_listed_is_a_problem_and_no_other_kind_waits_for_
     };
     // All kinds but these are listed whole: two marks each, and one pod.
     let withheld = [ObjectKind::Node, ObjectKind::Secret];
+    // Watched only where somebody asks for it.
+    let unasked = ObjectKind::TlsSecret;
     let listed: Vec<ObjectKind> =
-        ObjectKind::ALL.iter().copied().filter(|kind| !withheld.contains(kind)).collect();
+        ObjectKind::ALL.iter().copied().filter(|kind| !withheld.contains(kind) && *kind != unasked).collect();
     let mut told = BTreeSet::new();
     for _ in 0..=2 * listed.len() {
         told.insert(next().await.rsplit_once(' ').unwrap().0.to_owned());
