@@ -21,7 +21,7 @@ pub enum LogFormat {
     Json,
 }
 
-// Which certificates are watched. (No documentation: it would be what the program says of itself.)
+/// Which certificates are watched.
 #[derive(Debug, clap::Args)]
 struct CertificateArgs {
     /// Watch until when the certificates in this file, or in the files directly in this directory (.pem, .crt, .cer), are valid; may be

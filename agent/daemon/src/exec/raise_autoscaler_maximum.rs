@@ -162,10 +162,19 @@ impl RaiseAutoscalerMaximum {
 
 /// Writes this maximum, and that it is the one that Nimbus wrote.
 fn maximum_of(maximum: u32, at: &str) -> [Value; 2] {
+    marked(maximum, maximum, at)
+}
+
+/// Writes the maximum that it had, and that none is Nimbus's, but when Nimbus wrote it last.
+fn put_back_to(maximum: u32, at: &str) -> [Value; 2] {
+    marked(maximum, 0, at)
+}
+
+fn marked(maximum: u32, raised_to: u32, at: &str) -> [Value; 2] {
     let pointer = format!("/metadata/annotations/{}", RAISED_MAXIMUM.replace('/', "~1"));
     [
         json!({ "op": "replace", "path": "/spec/maxReplicas", "value": maximum }),
-        json!({ "op": "add", "path": pointer, "value": format!("{maximum} {at}") }),
+        json!({ "op": "add", "path": pointer, "value": format!("{raised_to} {at}") }),
     ]
 }
 
@@ -229,7 +238,8 @@ impl Reversible for RaiseAutoscalerMaximum {
     }
 
     fn operations(&self, _now: &Value) -> Vec<Value> {
-        maximum_of(self.action.from_replicas, &nimbus_platform::now().to_string()).to_vec()
+        // None is raised any more: what is there then is a person's own.
+        put_back_to(self.action.from_replicas, &nimbus_platform::now().to_string()).to_vec()
     }
 }
 

@@ -73,15 +73,16 @@ impl Cause for ScaledOut {
         if let Some(silent) = silent(load, now) {
             return Some(format!("{object}: {silent}"));
         }
-        if load.scaled_out_from().is_none() {
+        let Some(base) = load.scaled_out_from() else {
             return Some(format!(
                 "{object} has {} replicas, and none of them are Nimbus's to take back",
                 load.replicas
             ));
-        }
-        let calm = s.settings.load.calm();
-        let since = load.since(now, |permille| permille > calm)?;
-        (later(since, WELL) <= now).then(|| format!("{object} is calm no more: {}", shown(load)))
+        };
+        let settings = &s.settings.load;
+        let needs_all = |permille| settings.suits(load.replicas, permille).max(base) >= load.replicas;
+        let since = load.since(now, |permille| permille > settings.calm() || needs_all(permille))?;
+        (later(since, WELL) <= now).then(|| format!("{object} needs what it has: {}", shown(load)))
     }
 
     fn agreement(&self, s: &Snapshot<'_>, incident: &Incident) -> Agreement {

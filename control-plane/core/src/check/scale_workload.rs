@@ -112,6 +112,12 @@ impl ActionRules for v1::ScaleWorkload {
                 && room::is_out(&self.kind, all, |meta| meta.uid == target.uid)
         });
         require(found, 3, is_out_and_ready, || format!("not all pods of {name} are out and ready"));
+        // What is used now, on as many as are left, is not busy.
+        let (from, to) = (u64::from(self.from_replicas), u64::from(self.to_replicas));
+        let bears = busy.is_some_and(|busy| busy * from < u64::from(settings.busy_percent) * to.max(1));
+        require(found, 3, is_out || bears, || {
+            format!("{to} replicas of {name} would be busy with what {from} do now: {busy:?} %")
+        });
         if is_out {
             let pods = inventory.map(|all| pods(self, all)).unwrap_or_default();
             require(found, 3, inventory.is_some_and(|all| room::for_one_of(&pods, all)), || {

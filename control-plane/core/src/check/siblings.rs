@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use nimbus_protocol::v1;
 
 use super::{Violations, require};
-use crate::model::JobState;
+use crate::model::{ActionKind, JobState};
 use crate::snapshot::Snapshot;
 use crate::world::{Inventory, Node, Pod};
 
@@ -51,7 +51,8 @@ pub(super) fn siblings(
     // Where they fail on several nodes one eviction is a probe, and one that did not help is the last.
     let owner = inventory.workload_of(pod);
     let in_vain = s.all_jobs().any(|job| {
-        let same = job.workload.as_ref().is_some_and(|other| other.uid() == owner.uid());
+        let same = job.action != ActionKind::ScaleWorkload
+            && job.workload.as_ref().is_some_and(|other| other.uid() == owner.uid());
         let ended = matches!(
             job.state,
             JobState::Failed | JobState::Compensated | JobState::Unknown | JobState::Expired
@@ -70,7 +71,8 @@ pub(super) fn siblings(
         |n: &Node| n.meta.name != pod.node && n.ready == "True" && !n.unschedulable && !n.meta.deleting;
     let replaced = || {
         s.all_jobs().any(|job| {
-            let same = job.workload.as_ref().is_some_and(|other| other.uid() == owner.uid());
+            let same = job.action != ActionKind::ScaleWorkload
+                && job.workload.as_ref().is_some_and(|other| other.uid() == owner.uid());
             same && job.applied_at.is_some() && job.attempts_reset_at.is_none()
         })
     };

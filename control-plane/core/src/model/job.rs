@@ -108,6 +108,9 @@ pub struct Job {
     /// The memory limit that it raises, for those who ask later whether that was tried; its plan may be gone by then.
     #[serde(default)]
     pub raised: Option<RaisedLimit>,
+    /// Where it scales a workload: inwards? Its plan may be gone, too.
+    #[serde(default)]
+    pub scales_in: Option<bool>,
 }
 
 /// A memory limit that a job raises.

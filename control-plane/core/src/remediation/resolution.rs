@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::record::{Record, transition};
-use crate::model::{Incident, IncidentState, Versioned};
+use crate::model::{ActionKind, Incident, IncidentKind, IncidentState, Versioned};
 use crate::safety::Subject;
 use crate::settings::later;
 use crate::snapshot::Snapshot;
@@ -52,18 +52,33 @@ pub(super) fn finish(
     }
 }
 
+/// That a workload is busy or calm is no fault, and goes on for days: its faults are over without it, and it without them.
+fn follows_load(kind: IncidentKind) -> bool {
+    matches!(kind, IncidentKind::LoadHigh | IncidentKind::ScaledOut)
+}
+
+/// Is what was done by this action an attempt at an incident of this kind?
+fn is_about(kind: IncidentKind, action: ActionKind) -> bool {
+    follows_load(kind) == (action == ActionKind::ScaleWorkload)
+}
+
 /// From now on the workload is healthy: its final jobs begin to be forgotten, unless it has other trouble still.
 fn reset_attempts(s: &Snapshot<'_>, record: &mut Record, incident: &Incident, now: Timestamp) {
     let subject = Subject::of_incident(incident);
     let in_trouble = s.incidents.iter().any(|other| {
-        other.doc.id != incident.id && other.doc.is_open() && Subject::of_incident(&other.doc) == subject
+        other.doc.id != incident.id
+            && other.doc.is_open()
+            && Subject::of_incident(&other.doc) == subject
+            && follows_load(other.doc.kind) == follows_load(incident.kind)
     });
     if in_trouble {
         return;
     }
     let already: Vec<_> = record.changes.jobs.iter().map(|j| j.doc.id).collect();
     for job in s.jobs {
-        let counts = job.doc.state.is_final() && job.doc.attempts_reset_at.is_none();
+        let counts = job.doc.state.is_final()
+            && job.doc.attempts_reset_at.is_none()
+            && is_about(incident.kind, job.doc.action);
         if counts && Subject::of_job(&job.doc) == subject && !already.contains(&job.doc.id) {
             let mut healthy = job.doc.clone();
             healthy.attempts_reset_at = Some(now);
@@ -74,6 +89,7 @@ fn reset_attempts(s: &Snapshot<'_>, record: &mut Record, incident: &Incident, no
     for job in &mut record.changes.jobs {
         if job.doc.state.is_final()
             && job.doc.attempts_reset_at.is_none()
+            && is_about(incident.kind, job.doc.action)
             && Subject::of_job(&job.doc) == subject
         {
             job.doc.attempts_reset_at = Some(now);
@@ -93,7 +109,8 @@ pub(super) fn count_attempts_again(
     for job in s.jobs {
         let too_short = job.doc.attempts_reset_at.is_some_and(|at| at <= now && now < later(at, reset));
         let seen = record.changes.jobs.iter().any(|j| j.doc.id == job.doc.id);
-        if too_short && !seen && Subject::of_job(&job.doc) == subject {
+        let is_about = is_about(incident.kind, job.doc.action);
+        if too_short && !seen && is_about && Subject::of_job(&job.doc) == subject {
             let mut counts = job.doc.clone();
             counts.attempts_reset_at = None;
             record.job(job, counts);

@@ -77,6 +77,7 @@ pub(super) fn write(
         attempts_reset_at: None,
         again,
         raised: raised(plan),
+        scales_in: scales_in(plan),
     };
     let line = |text: &String| text.chars().take(MAX_EVIDENCE_LINE).collect();
     let signed = v1::Job {
@@ -97,6 +98,23 @@ pub(super) fn write(
         action: plan.action.message().to_vec(),
     };
     Some((job, signed))
+}
+
+fn scales_in(plan: &Plan) -> Option<bool> {
+    match plan.action.body()? {
+        Body::ScaleWorkload(action) => Some(action.to_replicas < action.from_replicas),
+        Body::RestartPod(_)
+        | Body::RollbackDeployment(_)
+        | Body::RestoreFile(_)
+        | Body::AcceptBaseline(_)
+        | Body::UncordonNode(_)
+        | Body::WithdrawBaseline(_)
+        | Body::RaiseMemoryLimit(_)
+        | Body::RestartUnit(_)
+        | Body::ExpandVolume(_)
+        | Body::RaiseAutoscalerMaximum(_)
+        | Body::RenewCertificate(_) => None,
+    }
 }
 
 fn raised(plan: &Plan) -> Option<RaisedLimit> {

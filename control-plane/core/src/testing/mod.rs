@@ -48,6 +48,7 @@ pub(crate) fn job(agent: nimbus_protocol::ids::AgentId) -> crate::model::Job {
         attempts_reset_at: None,
         again: 0,
         raised: None,
+        scales_in: None,
     }
 }
 

@@ -142,6 +142,13 @@ impl WorkloadLoads {
         };
         // The last word of one that is gone already makes it not known again.
         let is_new = !self.0.contains_key(&uid);
+        if is_new && self.0.len() >= MAX_WORKLOADS {
+            // One that asks for nothing any more makes room for one that does.
+            let idle = self.0.iter().find(|(_, one)| one.scale_to.is_none() && one.scaled.is_none());
+            if let Some(idle) = idle.map(|(uid, _)| uid.clone()) {
+                self.0.remove(&idle);
+            }
+        }
         if is_new && ((told.scale_to == 0 && told.scaled_to == 0) || self.0.len() >= MAX_WORKLOADS) {
             return false;
         }
@@ -281,5 +288,21 @@ mod tests {
         assert_eq!(all.values().count(), 1);
         all.forget("d");
         assert_eq!(all.get("d"), None);
+    }
+
+    #[test]
+    fn one_that_asks_for_nothing_any_more_makes_room() {
+        let of = |n: usize, scale_to| {
+            let meta = v1::ObjectMeta { uid: format!("d{n}"), ..v1::ObjectMeta::default() };
+            v1::WorkloadLoad { meta: Some(meta), scale_to, ..told(100) }
+        };
+        let mut loads = WorkloadLoads::default();
+        for n in 0..MAX_WORKLOADS {
+            assert!(loads.put(&of(n, 5), at(0)));
+        }
+        assert!(!loads.put(&of(999, 5), at(0)), "there is no room");
+        loads.put(&of(7, 0), at(30));
+        assert!(loads.put(&of(999, 5), at(30)));
+        assert!(loads.get("d7").is_none() && loads.get("d999").is_some());
     }
 }

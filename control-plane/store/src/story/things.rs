@@ -212,5 +212,6 @@ pub fn job(n: u32, incident: u32, state: JobState) -> Job {
         attempts_reset_at: None,
         again: 0,
         raised: None,
+        scales_in: None,
     }
 }

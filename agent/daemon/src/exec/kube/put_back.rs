@@ -41,7 +41,7 @@ pub(in super::super) async fn put_back(
         Ok(object) => object,
         Err(refusal) => return Compensation::Failed(refusal.to_string()),
     };
-    for _ in 0..TRIES {
+    for tried in 0..TRIES {
         let client = match super::client(shared) {
             Ok(client) => client,
             Err(why) => {
@@ -50,8 +50,9 @@ pub(in super::super) async fn put_back(
         };
         match once(&client, job, &object, change).await {
             Next::Ended(ended) => return ended,
-            Next::AtOnce => {}
-            Next::AfterAPause => tokio::time::sleep(PAUSE).await,
+            // Somebody wrote meanwhile, or the API server is busy: the first time that is over at once, as a rule.
+            Next::AtOnce if tried == 0 => {}
+            Next::AtOnce | Next::AfterAPause => tokio::time::sleep(PAUSE).await,
         }
     }
     Compensation::Failed(format!(

@@ -168,11 +168,10 @@ async fn of(
         ))
     };
     let unread = |problem: Option<String>| (scaled.load(kind, &[], &[], now()), problem);
-    if let Some(text) = SlimScaled::misread(object) {
-        return unread(Some(format!(
-            "expected a number from 1 to {MOST} in the label {SCALE_TO} of {kind} {namespace}/{name}, found {text:?}: it is not scaled out"
-        )));
-    }
+    // What it was given before it gets back all the same, for which it has to be known how busy it is.
+    let misread = SlimScaled::misread(object).map(|text| {
+        format!("expected a number from 1 to {MOST} in the label {SCALE_TO} of {kind} {namespace}/{name}, found {text:?}: it is not scaled out")
+    });
     let Some(labels) = scaled.pod_labels() else {
         return unread(about("expected a selector of labels alone, found expressions, or none"));
     };
@@ -182,7 +181,7 @@ async fn of(
         Err(error) => return unread(about(&format!("expected its pods, found: {error}"))),
     };
     match all::<PodMetrics>(client, "/apis/metrics.k8s.io/v1beta1", namespace, "pods", &selector).await {
-        Ok(measured) => (scaled.load(kind, &pods, &measured, now()), None),
+        Ok(measured) => (scaled.load(kind, &pods, &measured, now()), misread),
         Err(error) => {
             let what = match error {
                 RequestError::Api { code: 404, .. } => {

@@ -234,6 +234,9 @@ fn a_scale_needs_a_load_that_wants_it_now_and_is_nobody_elses() {
     let mut lab = scaled(&calm(), 930);
     lab.see(Body::WorkloadLoad(v1::WorkloadLoad { scaled_to: 4, ..calm() }));
     assert!(broken(&lab, |_| {}).contains(&9), "somebody set another number");
+    let mut lab = scaled(&calm(), 930);
+    lab.see(Body::WorkloadLoad(v1::WorkloadLoad { scaled_to: 2, ..calm() }));
+    assert!(broken(&lab, |_| {}).contains(&9), "somebody set a greater number");
 }
 
 /// A job of this plan that took effect so long ago.

@@ -234,6 +234,12 @@ fn a_rule_bounds_how_many_it_may_have() {
     super::rules::set(&mut lab, rule(4));
     let jobs = looks(&mut lab, &v1::WorkloadLoad { scaled_from: 2, scaled_to: 9, ..load(9, 1) }, 960);
     assert_eq!(scale(&jobs[0]), (9, 4, 2));
+    // Never to fewer than the load needs: at half of it nine need seven.
+    let mut lab = web(9);
+    super::rules::set(&mut lab, rule(4));
+    assert!(
+        looks(&mut lab, &v1::WorkloadLoad { scaled_from: 2, scaled_to: 9, ..load(9, 50) }, 1_500).is_empty()
+    );
     let mut lab = web(3);
     super::rules::set(&mut lab, rule(3));
     let reason = left_alone(&mut lab, &load(3, 400));
@@ -411,6 +417,11 @@ fn what_did_not_help_or_has_no_quota_is_told() {
     let reason = left_alone(&mut lab, &load(3, 90));
     assert!(reason.contains("did not help") && reason.contains("3 of 5 are ready"), "{reason}");
 
+    // A dip of minutes ends the incident, and what did not help is tried no sooner for that.
+    looks(&mut lab, &load(3, 60), 300);
+    assert_eq!(lab.last(IncidentKind::LoadHigh).state, IncidentState::Resolved);
+    assert!(left_alone(&mut lab, &load(3, 90)).contains("did not help"));
+
     // What was put back inwards says nothing of outwards.
     let mut lab = web(5);
     let out = v1::WorkloadLoad { scaled_from: 3, scaled_to: 5, ..load(5, 20) };
@@ -477,4 +488,68 @@ fn what_ended_unknown_keeps_no_node_from_being_held() {
         panic!("{}", lab.open(IncidentKind::PodCrashLoop).reason)
     };
     assert!(action.avoid_node);
+}
+
+/// A load that goes on for days is no fault of the workload: what helped against its faults is forgotten all the same.
+#[test]
+fn restarts_that_helped_are_forgotten_while_a_workload_is_busy() {
+    let mut lab = web(3);
+    let at_most = v1::WorkloadLoad { scale_to: 3, ..load(3, 95) };
+    assert!(looks(&mut lab, &at_most, 600).is_empty());
+    let busy = lab.open(IncidentKind::LoadHigh).clone();
+    lab.see(Body::Pod(crashing(pod("web-1", "0", "node-a"), 9)));
+    lab.settle();
+    let faults = |lab: &Lab| {
+        lab.incidents.values().any(|it| it.doc.kind == IncidentKind::PodCrashLoop && it.doc.is_open())
+    };
+    assert!(faults(&lab));
+    let mut job = crate::testing::job(crate::testing::lab::agent_id());
+    job.id = nimbus_protocol::ids::JobId::new(&mut lab.ids);
+    (job.action, job.state) = (ActionKind::RestartPod, JobState::Succeeded);
+    (job.scope, job.workload) = (busy.scope.clone(), busy.workload.clone());
+    (job.applied_at, job.finished_at) = (Some(lab.now), Some(lab.now));
+    let restart = job.id;
+    lab.jobs.insert(restart.to_string(), Versioned { version: 1, doc: job });
+    lab.see(Body::Pod(pod("web-1", "0", "node-a")));
+    for _ in 0..4 {
+        lab.pass(300);
+        lab.settle();
+    }
+    assert!(!faults(&lab) && lab.open(IncidentKind::LoadHigh).is_open());
+    let of = |lab: &Lab| lab.jobs.values().find(|one| one.doc.id == restart).unwrap().doc.attempts_reset_at;
+    assert!(of(&lab).is_some(), "what helped is forgotten");
+    // Nor does a load that comes anew bring it back.
+    looks(&mut lab, &load(3, 10), 300);
+    assert_eq!(lab.last(IncidentKind::LoadHigh).state, IncidentState::Resolved);
+    looks(&mut lab, &at_most, 600);
+    lab.open(IncidentKind::LoadHigh);
+    assert!(of(&lab).is_some());
+}
+
+#[test]
+fn one_that_needs_what_it_has_after_all_is_over_though_it_is_calm() {
+    let mut lab = web(4);
+    let out = |percent| v1::WorkloadLoad { scaled_from: 1, scaled_to: 4, ..load(4, percent) };
+    lab.settings.load.cool_down_s = 10_000;
+    looks(&mut lab, &out(20), 960);
+    lab.open(IncidentKind::ScaledOut);
+    // Four at half of it need all four; that is calm all the same.
+    looks(&mut lab, &out(50), 300);
+    let ended = lab.last(IncidentKind::ScaledOut);
+    assert_eq!(ended.state, IncidentState::Resolved, "{}", ended.reason);
+}
+
+#[test]
+fn what_was_planned_while_it_needed_fewer_is_not_done_once_it_needs_more() {
+    let mut lab = web(9);
+    lab.clusters.values_mut().next().unwrap().doc.mode = Mode::Recommend;
+    let out = |percent| v1::WorkloadLoad { scaled_from: 2, scaled_to: 9, ..load(9, percent) };
+    assert!(looks(&mut lab, &out(5), 960).is_empty());
+    let asked = |lab: &Lab| {
+        let plan = lab.open(IncidentKind::ScaledOut).plan_id.expect("a plan");
+        lab.plans.values().find(|one| one.doc.id == plan).unwrap().doc.summary.clone()
+    };
+    assert!(asked(&lab).contains("in from 9 to 5"), "{}", asked(&lab));
+    looks(&mut lab, &out(45), 960);
+    assert!(asked(&lab).contains("in from 9 to 7"), "{}", asked(&lab));
 }

@@ -20,7 +20,9 @@ use nimbus_protocol::kind::HELD;
 use nimbus_protocol::v1;
 
 use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy};
-use crate::model::{Alternative, Incident, IncidentKind, JobState, Outlook, Target, Workload};
+use crate::model::{
+    ActionKind, Alternative, Incident, IncidentKind, Job, JobState, Outlook, Target, Workload,
+};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::world::{Container, Inventory, Object as _, Pod};
@@ -321,10 +323,16 @@ fn may_be_held(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> Result<Str
     }
 }
 
+/// Did this job do something to the pods of the workload that may have put them right? Scaling only follows its load.
+fn is_of(job: &Job, workload: &Workload) -> bool {
+    let same = job.workload.as_ref().is_some_and(|other| other.uid() == workload.uid());
+    same && job.action != ActionKind::ScaleWorkload
+}
+
 /// Was a pod of this workload replaced since then, or is one about to be?
 fn probed_since(then: Timestamp, workload: &Workload, s: &Snapshot<'_>) -> bool {
     s.all_jobs().any(|job| {
-        let same = job.workload.as_ref().is_some_and(|other| other.uid() == workload.uid());
+        let same = is_of(job, workload);
         same && job.created_at >= then && job.applied_at.is_some()
     })
 }
@@ -338,7 +346,7 @@ fn where_to_probe(
     s: &Snapshot<'_>,
 ) -> Result<Elsewhere, &'static str> {
     let replaced = s.all_jobs().any(|job| {
-        let same = job.workload.as_ref().is_some_and(|other| other.uid() == workload.uid());
+        let same = is_of(job, workload);
         same && job.applied_at.is_some() && job.attempts_reset_at.is_none()
     });
     if replaced || tried_in_vain(workload, s) {
@@ -355,7 +363,7 @@ fn where_to_probe(
 /// Was a pod of this workload replaced and it did not help?
 fn tried_in_vain(workload: &Workload, s: &Snapshot<'_>) -> bool {
     s.all_jobs().any(|job| {
-        let same = job.workload.as_ref().is_some_and(|other| other.uid() == workload.uid());
+        let same = is_of(job, workload);
         let in_vain = match job.state {
             JobState::Failed | JobState::Compensated | JobState::Unknown | JobState::Expired => true,
             JobState::Succeeded

@@ -76,8 +76,11 @@ impl Remedy for ScaleWorkload {
             return Answer::Act(Box::new(draft(&of, &Step::kept(load, to), to)));
         }
         if load.permille_now(s.now).is_none() {
-            // What is not measured for a moment takes nothing back that was asked for; nothing is begun in such a moment.
-            return match planned {
+            // What is not measured for a moment takes nothing back that was asked for; nothing is begun in such a moment, nor asked for
+            // anew.
+            let is_asked =
+                s.approvals.iter().any(|one| one.doc.incident_id == incident.id && one.doc.is_live());
+            return match planned.filter(|_| is_asked) {
                 Some(to) => Answer::Act(Box::new(draft(&of, &Step::kept(load, to), to))),
                 None => Answer::Wait(format!(
                     "how busy {} is is not known now: its pods are not all measured; nothing is planned from that",
@@ -127,6 +130,8 @@ struct Step {
     to: u32,
     /// What it had before it was scaled out.
     base: u32,
+    /// Fewer than these it may not have inwards: what it had, and what it needs by what is measured now.
+    least: u32,
     /// What bounds it, where more would do.
     bounded_by: String,
 }
@@ -135,7 +140,7 @@ impl Step {
     /// What was planned from what it has, as it was.
     fn kept(load: &WorkloadLoad, to: u32) -> Self {
         let base = load.scaled_out_from().unwrap_or(load.replicas);
-        Self { from: load.replicas, to, base, bounded_by: String::new() }
+        Self { from: load.replicas, to, base, least: to, bounded_by: String::new() }
     }
 }
 
@@ -190,8 +195,8 @@ fn within_rules(of: &Looked<'_>, step: &Step, s: &Snapshot<'_>) -> Answer {
     if allowed(&wanted) {
         return Answer::Act(Box::new(wanted));
     }
-    // Outwards fewer than would do, inwards fewer than by half, and never fewer than it had.
-    let least = if step.to > step.from { step.from.saturating_add(1) } else { step.base };
+    // Outwards fewer than would do, inwards fewer than by half, and never fewer than it had or needs.
+    let least = if step.to > step.from { step.from.saturating_add(1) } else { step.least };
     let fewer = (least..step.to).rev().map(|to| draft(of, step, to)).find(allowed);
     Answer::Act(Box::new(fewer.unwrap_or(wanted)))
 }

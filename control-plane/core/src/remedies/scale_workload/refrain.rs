@@ -4,7 +4,7 @@ use super::super::{Answer, earlier, more_pods};
 use super::{Looked, Step};
 use crate::causes::load_high::shown;
 use crate::fit::room::room_for;
-use crate::model::{ActionKind, Job, JobState};
+use crate::model::{ActionKind, IncidentKind, Job, JobState};
 use crate::settings::later;
 use crate::snapshot::Snapshot;
 use crate::world::Pod;
@@ -78,7 +78,8 @@ pub(super) fn out(of: &Looked<'_>, s: &Snapshot<'_>) -> Result<Step, Answer> {
             settings.most(from)
         )
     };
-    Ok(Step { from, to, base: load.scaled_out_from().unwrap_or(from), bounded_by })
+    let base = load.scaled_out_from().unwrap_or(from);
+    Ok(Step { from, to, base, least: from, bounded_by })
 }
 
 /// The step inwards, where nothing speaks against it; otherwise the answer to give.
@@ -104,12 +105,14 @@ pub(super) fn inwards(of: &Looked<'_>, s: &Snapshot<'_>) -> Result<Step, Answer>
     put_back(of, s)?;
     cool(of, s)?;
     let from = load.replicas;
-    let suits = settings.suits(from, load.permille().unwrap_or(0)).max(base).max(from.div_ceil(2));
-    let to = of.planned.filter(|planned| *planned < from && *planned >= base).unwrap_or(suits);
+    let least = settings.suits(from, load.permille().unwrap_or(0)).max(base);
+    // What was planned when it needed fewer is not what it needs now.
+    let planned = of.planned.filter(|planned| *planned < from && *planned >= least);
+    let to = planned.unwrap_or_else(|| least.max(from.div_ceil(2)));
     if to >= from {
         return Err(Answer::Wait(format!("{name} needs what it has: {}", shown(load))));
     }
-    Ok(Step { from, to, base, bounded_by: String::new() })
+    Ok(Step { from, to, base, least, bounded_by: String::new() })
 }
 
 /// Who else decides how many pods it has, or what they ask for.
@@ -195,10 +198,13 @@ fn cool(of: &Looked<'_>, s: &Snapshot<'_>) -> Result<(), Answer> {
     }
 }
 
-/// Was it scaled for this very incident within a day, and put back? What was tried the other way says nothing of this one.
+/// Was it scaled this way within a day, and put back? What was tried the other way says nothing of this one.
 fn put_back(of: &Looked<'_>, s: &Snapshot<'_>) -> Result<(), Answer> {
     let scaled = scaled(of, s);
-    let its = scaled.iter().filter(|(job, _)| job.incident_id == of.incident.id);
+    let inwards = of.incident.kind == IncidentKind::ScaledOut;
+    // Of one of an earlier version it is not known which way it was.
+    let this_way = |job: &Job| job.scales_in.is_none_or(|was| was == inwards);
+    let its = scaled.iter().filter(|(job, _)| this_way(job));
     match its.max_by_key(|(_, at)| *at).filter(|(last, _)| last.state == JobState::Compensated) {
         Some((last, at)) => Err(Answer::Recommend(format!(
             "{} was scaled at {at:.0}, which did not help, and got back what it had ({}): see why before it is scaled by hand; tried again a \

@@ -265,6 +265,7 @@ pub fn job(number: u32) -> Job {
         attempts_reset_at: None,
         again: 0,
         raised: None,
+        scales_in: None,
         verify_ms: 30_000,
         verify_timeout_ms: 180_000,
         envelope: "c2lnbmVk".into(),
